@@ -1,0 +1,97 @@
+// ObjectStore: the node-local burst buffer. How an object is kept there is known to this interface alone.
+//
+// Every byte in it can be staged again, so nothing is fsynced; every stripe has a checksum in an append-only
+// index, so that a later run, of any number of nodes, takes up what is there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+#include "shared/hashing.hpp"
+
+namespace forebay {
+
+// The shape of one object.
+struct ObjectShape {
+  Identity identity;
+  std::uint64_t bytes;
+  std::uint64_t stripe_bytes;
+};
+
+// One object being brought in: some or all of its stripes. Thread-safe. While it lives, its object is not evicted.
+// Destroyed before publish(), completed stripes stay (readable with ObjectStore::read), incomplete ones do not count.
+class Landing {
+ public:
+  virtual ~Landing() = default;
+  // One chunk: `offset` a multiple of kChunkBytes from the start of the object, `bytes` kChunkBytes or up to the end of
+  // its stripe. stripe_bytes is a multiple of kChunkBytes. Codes: no_space, io_error.
+  virtual Status write_chunk(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
+  // Every chunk of `stripe` was written: records it in the index, returns its checksum (common/chunk.hpp).
+  virtual Result<std::uint64_t> complete_stripe(std::uint32_t stripe) = 0;
+  // Every stripe is complete: gives the object its final name; returns its inode, which entry words publish.
+  virtual Result<std::uint64_t> publish() = 0;
+};
+
+// What a warm buffer holds, one call a stripe.
+struct KeptStripe {
+  Identity object;
+  std::uint32_t stripe;
+  std::uint64_t bytes;         // of this stripe
+  std::uint64_t checksum;
+  std::uint64_t whole_inode;   // of the published object; 0 when it is not whole
+  std::uint64_t object_bytes;
+};
+
+struct StoreUsage {
+  std::uint64_t capacity_bytes;
+  std::uint64_t used_bytes;      // in objects and landings, published or not
+  std::uint64_t free_bytes;      // of the file system
+  std::uint64_t floor_bytes;     // free space that is never taken
+};
+
+class ObjectStore {
+ public:
+  struct Options {
+    std::string directory;            // the buffer; objects live in <directory>/<uid>/
+    std::uint64_t capacity_bytes;     // 0: what is free now less the floor
+    std::uint64_t floor_bytes;        // 0: the default, 5 % of the file system, at most 10 GiB
+  };
+
+  virtual ~ObjectStore() = default;
+
+  // Takes up what an earlier run left: after a clean stop or a crash on the same boot as it is, otherwise each
+  // stripe is verified against its checksum first (on all cores). A second store on the same directory is refused
+  // (unavailable) while the first lives, however it dies. Codes: permission (not ours, a link), no_space, io_error, unavailable.
+  static Result<std::unique_ptr<ObjectStore>> open(const Options& options);
+
+  // Absolute path; an object's published file is <objects>/<first 2>/<32 hex digits>, mode kBufferFileMode.
+  [[nodiscard]] virtual const std::string& objects_directory() const = 0;
+  [[nodiscard]] virtual std::uint64_t device() const = 0;
+
+  // Each stripe that was here at open() and still is. `visit` returns whether this job wants the object; what
+  // nobody wants is the first to be evicted.
+  virtual void visit_kept(const std::function<bool(const KeptStripe&)>& visit) = 0;
+
+  // Starts or continues bringing an object in, reserving `reserve_bytes` of capacity (the sum of the stripes that will
+  // be written). Makes room by evicting unwanted objects first. Code: no_space (the caller may evict and ask again).
+  virtual Result<std::unique_ptr<Landing>> begin(const ObjectShape& shape, std::uint64_t reserve_bytes) = 0;
+
+  // Reads from completed stripes. Codes: not_found, io_error.
+  virtual Result<std::size_t> read(const Identity& object, std::uint64_t offset, std::span<std::byte> into) = 0;
+  // A new read-only descriptor of the published object, its offset its own. Codes: not_found, io_error.
+  virtual Result<UniqueFd> open_object(const Identity& object) = 0;
+  // Verifies one completed stripe against `checksum`. Codes: corrupt, not_found, io_error.
+  virtual Status verify(const ObjectShape& shape, std::uint32_t stripe, std::uint64_t checksum) = 0;
+
+  // Removes an object and its records; open descriptors stay good. Not found is not an error.
+  virtual Status remove(const Identity& object) = 0;
+  [[nodiscard]] virtual StoreUsage usage() const = 0;
+};
+
+}  // namespace forebay

@@ -1,0 +1,82 @@
+// Origin: where a dataset lives for good. One implementation a kind of store (posix; later s3, http).
+//
+// Paths are relative to the dataset's root, without leading or trailing slash; "" is the root. Names are any
+// bytes but '/' and NUL. All calls block, are safe from any thread, and hold no state between them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/result.hpp"
+#include "shared/catalog_layout.hpp"
+
+namespace forebay {
+
+// What the catalog keeps of one name. Times in ns since 1970 UTC (kNoTime: none).
+struct OriginAttributes {
+  std::uint64_t size = 0;
+  std::uint64_t blocks = 0;  // of 512 bytes
+  std::uint64_t inode = 0;
+  std::int64_t atime_ns = kNoTime;
+  std::int64_t mtime_ns = kNoTime;
+  std::int64_t ctime_ns = kNoTime;
+  std::int64_t btime_ns = kNoTime;
+  std::uint64_t device = 0;
+  std::uint64_t block_bytes = 4096;
+  std::uint32_t links = 1;
+  std::uint32_t mode = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  bool has_xattrs = false;
+  // Anything but a regular file, directory or symlink; or its attributes could not be read.
+  bool left_to_origin = false;
+};
+
+struct OriginName {
+  std::string name;
+  OriginAttributes attributes;
+  std::string link_target;  // Symlinks only.
+};
+
+// One directory's children, in no order. `listable` is false when the origin refused to list it (permission): the
+// directory is then left to the origin.
+struct DirectoryListing {
+  std::vector<OriginName> names;
+  bool listable = true;
+};
+
+// One object, opened for staging.
+class OriginReader {
+ public:
+  virtual ~OriginReader() = default;
+  // Reads `into.size()` bytes at `offset`. Codes: changed (the object ended early), io_error, timed_out.
+  virtual Status read(std::uint64_t offset, std::span<std::byte> into) = 0;
+  // After the last read: ok when the object still is the version it was opened as. Code: changed, io_error.
+  virtual Status verify_unchanged() = 0;
+};
+
+class Origin {
+ public:
+  virtual ~Origin() = default;
+  // What catalogs and identities call it: an absolute path with symlinks resolved, without trailing slash; or a URL.
+  [[nodiscard]] virtual const std::string& canonical_name() const = 0;
+  [[nodiscard]] virtual bool is_posix() const = 0;
+  // Codes: not_found, permission, io_error.
+  virtual Result<OriginAttributes> root_attributes() = 0;
+  virtual Result<DirectoryListing> list(const std::string& directory) = 0;
+  // The file systems below the root by st_dev, as statfs reports them; called once a device while scanning.
+  virtual Result<CatalogFileSystem> file_system(const std::string& path) = 0;
+  // Opens the version of `path` that `expected` describes (size, mtime, ctime, inode). Does not follow a final link, does
+  // not touch atime where it can be avoided. Codes: changed, not_found, permission, io_error.
+  virtual Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected) = 0;
+};
+
+// The origin that `name` (a `--stage` argument: a directory path; later a URL) means.
+// Codes: not_found, permission, bad_argument (unknown scheme, not a directory).
+Result<std::unique_ptr<Origin>> open_origin(const std::string& name);
+
+}  // namespace forebay

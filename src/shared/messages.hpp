@@ -1,0 +1,76 @@
+// What goes over a session's socket: SOCK_SEQPACKET, one message a packet, little endian, versioned.
+//
+// A client connects, sends one request, reads replies until `done` or `failed`, closes. Both sides check the
+// other's uid (SO_PEERCRED). `working` replies come at least every kWorkingEveryMs while a request makes
+// progress: silence for longer than kSilenceMs means that the server hangs, and the client goes on alone.
+#pragma once
+
+#include <stdint.h>
+
+namespace forebay {
+
+inline constexpr uint32_t kMessageMagic = 0x59424246;  // "FBBY"
+inline constexpr uint16_t kMessageVersion = 1;
+inline constexpr uint32_t kMessageBytesMax = 64 << 10;
+inline constexpr uint32_t kWorkingEveryMs = 500;
+inline constexpr uint32_t kSilenceMs = 2000;
+
+enum class MessageKind : uint16_t {
+  // Requests.
+  materialise = 1,  // MaterialiseRequest: make the whole object local. done: MaterialiseReply + one descriptor (O_RDONLY)
+  invalidate = 2,   // InvalidateRequest: no node serves these any more. done: bare header
+  admin = 3,        // JSON text behind the header. Replies: `text` packets (pieces of one JSON text), then done or failed
+  // Replies.
+  working = 100,  // bare header
+  done = 101,
+  failed = 102,   // FailedReply
+  text = 103,
+};
+
+struct MessageHeader {
+  uint32_t magic;
+  uint16_t version;
+  uint16_t kind;        // MessageKind
+  uint32_t body_bytes;  // what follows the header in this packet
+  uint32_t reserved;
+};
+
+struct MaterialiseRequest {
+  MessageHeader header;
+  uint32_t dataset;
+  uint32_t entry;
+};
+
+enum class HitKind : uint32_t { local = 0, peer = 1, origin = 2 };
+
+struct MaterialiseReply {
+  MessageHeader header;
+  uint32_t hit;  // HitKind
+  uint32_t reserved;
+};
+
+enum class InvalidateScope : uint32_t {
+  entry = 0,    // this entry alone (a directory: its attributes and its listing)
+  subtree = 1,  // this entry and all below it
+};
+inline constexpr uint32_t kInvalidatesMax = 8;
+struct InvalidateItem {
+  uint32_t dataset;
+  uint32_t entry;
+  uint32_t scope;  // InvalidateScope
+};
+struct InvalidateRequest {
+  MessageHeader header;
+  uint32_t count;
+  uint32_t reserved;
+  InvalidateItem items[kInvalidatesMax];
+};
+
+struct FailedReply {
+  MessageHeader header;
+  uint32_t errno_value;  // never 0
+  uint32_t reserved;
+  char text[240];  // NUL-terminated
+};
+
+}  // namespace forebay
