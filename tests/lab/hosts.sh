@@ -1,0 +1,112 @@
+#!/bin/bash
+# hosts.sh: several "hosts" on one machine, for tests between hosts.
+#
+#   hosts.sh up N                start fb0 .. fb<N-1> (those that run already are kept)
+#   hosts.sh exec HOST CMD...    run CMD on a host, in the present directory
+#   hosts.sh bytes HOST          bytes HOST has received and sent on its network: "RX TX"
+#   hosts.sh rsh HOST CMDLINE    the same as exec, called as mpirun calls ssh (plm_rsh_agent)
+#   hosts.sh down                end every process of every host, remove all
+#
+# A host has its own network, UTS, IPC, PID and mount namespaces: a name, an address (10.78.0.10 + number) on the bridge
+# fbbr0, a private /dev/shm, and $FOREBAY_LAB/local, which is another directory on each host. The other file systems are
+# shared, as home and the parallel file system are on a cluster. One process a host holds its namespaces.
+# Needs root (as_root.sh).
+set -euo pipefail
+
+lab=${FOREBAY_LAB:-/run/forebay-lab}
+bridge=fbbr0
+network=10.78.0
+
+host_names() {
+  local file
+  for file in "$lab"/hosts/*.pid; do
+    [ -e "$file" ] && basename "$file" .pid
+  done
+  return 0
+}
+
+holder_of() {
+  cat "$lab/hosts/$1.pid" 2>/dev/null || { echo "no host \"$1\" (hosts.sh up starts them)" >&2; exit 1; }
+}
+
+start_host() { # NUMBER
+  local number=$1 host=fb$1 holder
+  if [ -e "$lab/hosts/$host.pid" ] && kill -0 "$(cat "$lab/hosts/$host.pid")" 2>/dev/null; then
+    return
+  fi
+  mkdir -p "$lab/storage/$host"
+  rm -f "$lab/hosts/$host.ready"
+  # The holder is the first process of a PID namespace: it reaps orphans, and when it dies, the kernel kills all of the
+  # host's processes.
+  setsid unshare --net --uts --ipc --mount --pid --fork --kill-child --propagation private -- /bin/sh -ec "
+    hostname $host
+    mount -t proc proc /proc
+    mount -t tmpfs -o size=4g,mode=1777 tmpfs /dev/shm
+    mount --bind '$lab/storage/$host' '$lab/local'
+    mount --bind '$lab/hosts/etc_hosts' /etc/hosts
+    ip link set lo up
+    : > '$lab/hosts/$host.ready'
+    exec bash -c 'sleep infinity & wait'" </dev/null >"$lab/hosts/$host.log" 2>&1 &
+  holder=$!
+  until [ -e "$lab/hosts/$host.ready" ]; do
+    kill -0 $holder 2>/dev/null || { echo "host $host did not start: $(cat "$lab/hosts/$host.log")" >&2; exit 1; }
+    sleep 0.01
+  done
+  # unshare --fork waits for its child, which is the process inside.
+  pgrep -P $holder > "$lab/hosts/$host.pid"
+  ip link add "fbve$number" type veth peer name eth0 netns "$(holder_of "$host")"
+  ip link set "fbve$number" master $bridge up
+  nsenter -t "$(holder_of "$host")" -n -- sh -ec "
+    ip addr add $network.$((10 + number))/24 dev eth0
+    ip link set eth0 up
+    ip route add default via $network.1"
+}
+
+up() { # COUNT
+  local number
+  mkdir -p "$lab/hosts" "$lab/local" "$lab/storage"
+  {
+    echo "127.0.0.1 localhost"
+    echo "$network.1 $(hostname -s)"
+    for ((number = 0; number < $1; number++)); do echo "$network.$((10 + number)) fb$number"; done
+  } > "$lab/hosts/etc_hosts"
+  ip link show $bridge >/dev/null 2>&1 || ip link add $bridge type bridge
+  ip addr replace $network.1/24 dev $bridge
+  ip link set $bridge up
+  ip link set lo up
+  for ((number = 0; number < $1; number++)); do start_host $number; done
+}
+
+down() {
+  local host
+  for host in $(host_names); do
+    kill -9 "$(holder_of "$host")" 2>/dev/null || true
+    ip link del "fbve${host#fb}" 2>/dev/null || true
+  done
+  ip link del $bridge 2>/dev/null || true
+  rm -rf "${lab:?}/hosts" "$lab/storage"
+  rmdir "$lab/local" "$lab" 2>/dev/null || true
+}
+
+on_host() { # HOST CMD...
+  local holder
+  holder=$(holder_of "$1")
+  exec nsenter -t "$holder" -n -u -i -m -p --wd="$PWD" -- "${@:2}"
+}
+
+verb=${1:-}
+shift || true
+case $verb in
+  up) up "${1:-3}" ;;
+  down) down ;;
+  exec) on_host "$@" ;;
+  rsh)
+    while [ "${1#-}" != "$1" ]; do shift; done  # options meant for ssh
+    on_host "$1" /bin/sh -c "${*:2}"
+    ;;
+  bytes) nsenter -t "$(holder_of "$1")" -n -- cat /proc/net/dev | awk '$1 == "eth0:" { print $2, $10 }' ;;
+  *)
+    sed -n 2,15p "$0"
+    exit 2
+    ;;
+esac

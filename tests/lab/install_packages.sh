@@ -1,0 +1,36 @@
+#!/bin/bash
+# install_packages.sh build|example|test ...: installs the Debian 12 packages that these groups need.
+#
+#   build    what compiling and running forebay takes
+#   example  what examples/quickstart adds
+#   test     what the tests add: real programs to run on a staged dataset, a Slurm, network tools
+#
+# Does nothing, and needs neither root nor a network, where all of them are there.
+set -euo pipefail
+
+declare -A group=(
+  [build]="g++ cmake ninja-build ccache pkg-config libopenmpi-dev openmpi-bin libcli11-dev libfmt-dev libspdlog-dev
+           nlohmann-json3-dev libxxhash-dev libhdf5-dev libcurl4-openssl-dev libssl-dev libpugixml-dev"
+  [example]="python3"
+  [test]="libboost-test-dev rsync fio strace iproute2 procps hdf5-tools python3 python3-h5py python3-numpy
+          python3-torch munge slurm-wlm"
+)
+
+missing=()
+for name in "$@"; do
+  for package in ${group[$name]:?unknown group \"$name\" (build, example and test are known)}; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing+=("$package")
+  done
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  command -v sudo >/dev/null || { echo "packages are missing (${missing[*]}): run as root or install sudo" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "installing ${#missing[@]} packages: ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -q
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
