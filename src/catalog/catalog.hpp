@@ -11,7 +11,8 @@ namespace forebay {
 
 class Catalog {
  public:
-  // Maps `path` and verifies checksum, order and every reference in it, so that no reader has to. Code: corrupt.
+  // Maps `path` and verifies checksum, order and every reference in it, so that no reader has to. Code:
+  // corrupt.
   static Result<Catalog> load(const std::string& path);
 
   [[nodiscard]] const CatalogView& view() const noexcept { return view_; }

@@ -35,7 +35,8 @@ struct CatalogHeader {
   uint32_t version;
   uint32_t header_bytes;  // sizeof(CatalogHeader)
   uint64_t file_bytes;
-  uint64_t checksum;   // checksum_bytes of everything behind the header
+  uint64_t checksum;   // hash_bytes of everything behind the header, seeded with the checksum_bytes of the header
+                       // in which this field is 0
   uint64_t path_seed;  // hash_bytes(origin, 0): the seed of every path_hash
   uint64_t stripe_bytes;
   uint64_t dataset_bytes;  // Bytes of all objects, those with several names (hard links) counted once.
@@ -98,12 +99,13 @@ struct CatalogEntry {
   int64_t mtime_ns;
   int64_t ctime_ns;
   int64_t btime_ns;
-  StringRef name;   // Last component; empty for the root. A symlink's target follows its name: `size` bytes.
+  StringRef name;   // Last component; empty for the root. A symlink's target follows its name: `size` bytes
+                    // (none when it is left to the origin).
   uint32_t parent;  // 0 for the root
   uint32_t links;
-  uint32_t first;   // object: its first stripe; directory: its first child
+  uint32_t first;   // object: its first stripe; directory: its first child; else 0
   uint32_t count;   // object: the entry that holds its state (itself, or the first name of a hard-linked file);
-                    // directory: how many children
+                    // directory: how many children; else 0
   uint16_t mode;    // st_mode
   uint16_t owner;   // index into owners
   uint16_t file_system;

@@ -1,0 +1,39 @@
+#include <sys/stat.h>
+
+#include <climits>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "origin/origin.hpp"
+#include "origin/posix_origin.hpp"
+
+namespace forebay {
+
+Result<std::unique_ptr<Origin>> open_origin(const std::string& name) {
+  if (const auto scheme = name.find("://"); scheme != std::string::npos && name.find('/') > scheme) {
+    return Error{Code::bad_argument, fmt::format("cannot stage {} (unknown scheme '{}') name a directory",
+                                                 name, name.substr(0, scheme))};
+  }
+  if (name.empty()) {
+    return Error{Code::bad_argument, "cannot stage '' (an empty path) name a directory"};
+  }
+  char resolved[PATH_MAX];
+  if (::realpath(name.c_str(), resolved) == nullptr) {
+    return error_from_errno("cannot stage " + name);
+  }
+  struct stat info {};
+  if (::stat(resolved, &info) != 0) {
+    return error_from_errno("cannot stage " + name);
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    return Error{Code::bad_argument, fmt::format("cannot stage {} (not a directory)", name)};
+  }
+  if (std::string_view(resolved) == "/") {
+    return Error{Code::bad_argument,
+                 fmt::format("cannot stage {} (the root of the machine) name a directory below it", name)};
+  }
+  return std::unique_ptr<Origin>(std::make_unique<PosixOrigin>(resolved));
+}
+
+}  // namespace forebay
