@@ -1,7 +1,6 @@
 #include "catalog/catalog_builder.hpp"
 
-#include <fcntl.h>
-#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 
 #include "catalog/catalog_layout_plan.hpp"
 #include "catalog/catalog_writer.hpp"
+#include "catalog/put_in_place.hpp"
 #include "common/mapped_file.hpp"
 
 namespace forebay {
@@ -138,26 +138,6 @@ Status CatalogBuilder::State::refuse_repeats() {
   }
   return {};
 }
-
-namespace {
-
-// Gives the finished file its name, unless something has taken it.
-Status put_in_place(const std::string& from, const std::string& path) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) {
-    return {};
-  }
-  if (errno != EINVAL && errno != ENOSYS) {
-    return error_from_errno("cannot create " + path);
-  }
-  // Not every file system knows RENAME_NOREPLACE.
-  if (::link(from.c_str(), path.c_str()) != 0) {
-    return error_from_errno("cannot create " + path);
-  }
-  ::unlink(from.c_str());
-  return {};
-}
-
-}  // namespace
 
 Status CatalogBuilder::write(const std::string& path) {
   FOREBAY_TRY(state_->refuse_repeats());
