@@ -24,17 +24,27 @@ struct ObjectShape {
   std::uint64_t stripe_bytes;
 };
 
-// One object being brought in: some or all of its stripes. Thread-safe. While it lives, its object is not evicted.
-// Destroyed before publish(), completed stripes stay (readable with ObjectStore::read), incomplete ones do not count.
+// One object being brought in: some or all of its stripes. Thread-safe. While it lives, its object is not
+// evicted. Destroyed before publish(), completed stripes stay (readable with ObjectStore::read), incomplete
+// ones do not count.
+//
+// Several may live for one object at once and share its file; each stripe is written by one of them (the
+// first that writes to it), others get `unavailable` for it. Chunks of a stripe that is complete already are
+// taken and ignored. Once the object is removed, every call answers `cancelled`. A landing must not outlive
+// its store.
 class Landing {
  public:
   virtual ~Landing() = default;
-  // One chunk: `offset` a multiple of kChunkBytes from the start of the object, `bytes` kChunkBytes or up to the end of
-  // its stripe. stripe_bytes is a multiple of kChunkBytes. Codes: no_space, io_error.
+  // One chunk: `offset` a multiple of kChunkBytes from the start of the object, `bytes` kChunkBytes or up to
+  // the end of its stripe. stripe_bytes is a multiple of kChunkBytes. An empty object has one empty chunk.
+  // Codes: no_space, io_error, unavailable, cancelled.
   virtual Status write_chunk(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
   // Every chunk of `stripe` was written: records it in the index, returns its checksum (common/chunk.hpp).
+  // Codes: no_space (of the index), io_error, cancelled, changed (it was complete, with other bytes than now
+  // written).
   virtual Result<std::uint64_t> complete_stripe(std::uint32_t stripe) = 0;
   // Every stripe is complete: gives the object its final name; returns its inode, which entry words publish.
+  // Again, and by another landing of the object, it does nothing. Codes: no_space, io_error, cancelled.
   virtual Result<std::uint64_t> publish() = 0;
 };
 
@@ -43,47 +53,67 @@ struct KeptStripe {
   Identity object;
   std::uint32_t stripe;
   std::uint64_t bytes;         // of this stripe
+  std::uint64_t stripe_bytes;  // of the run that brought it: where it is not this job's, `stripe` and
+                               // `checksum` mean nothing here
   std::uint64_t checksum;
-  std::uint64_t whole_inode;   // of the published object; 0 when it is not whole
+  std::uint64_t whole_inode;  // of the published object; 0 when it is not whole
   std::uint64_t object_bytes;
 };
 
 struct StoreUsage {
   std::uint64_t capacity_bytes;
-  std::uint64_t used_bytes;      // in objects and landings, published or not
-  std::uint64_t free_bytes;      // of the file system
-  std::uint64_t floor_bytes;     // free space that is never taken
+  std::uint64_t used_bytes;   // in objects and landings, published or not
+  std::uint64_t free_bytes;   // of the file system, now
+  std::uint64_t floor_bytes;  // free space that is never taken
+};
+
+// What open() found.
+struct TakenUp {
+  std::uint64_t kept_stripes;
+  std::uint64_t verified_stripes;  // of all that were recorded, those whose bytes were read: not of this boot
+  std::uint64_t dropped_stripes;   // recorded, but their bytes are gone or not what they were
+  std::uint64_t unknown_files;     // not recorded, or cut: removed
 };
 
 class ObjectStore {
  public:
   struct Options {
-    std::string directory;            // the buffer; objects live in <directory>/<uid>/
-    std::uint64_t capacity_bytes;     // 0: what is free now less the floor
-    std::uint64_t floor_bytes;        // 0: the default, 5 % of the file system, at most 10 GiB
+    std::string directory;         // the buffer; objects live in <directory>/<uid>/
+    std::uint64_t capacity_bytes;  // 0: what is free now less the floor
+    std::uint64_t floor_bytes;     // 0: the default, 5 % of the file system, at most 10 GiB
   };
 
   virtual ~ObjectStore() = default;
 
-  // Takes up what an earlier run left: after a clean stop or a crash on the same boot as it is, otherwise each
-  // stripe is verified against its checksum first (on all cores). A second store on the same directory is refused
-  // (unavailable) while the first lives, however it dies. Codes: permission (not ours, a link), no_space, io_error, unavailable.
+  // Takes up what an earlier run left: after a clean stop or a crash on the same boot as it is, otherwise
+  // each stripe is verified against its checksum first (on all cores). A second store on the same directory
+  // is refused (unavailable) while the first lives, however it dies. Codes: permission (not ours, a link),
+  // no_space, io_error, unavailable.
   static Result<std::unique_ptr<ObjectStore>> open(const Options& options);
 
   // Absolute path; an object's published file is <objects>/<first 2>/<32 hex digits>, mode kBufferFileMode.
   [[nodiscard]] virtual const std::string& objects_directory() const = 0;
   [[nodiscard]] virtual std::uint64_t device() const = 0;
 
-  // Each stripe that was here at open() and still is. `visit` returns whether this job wants the object; what
-  // nobody wants is the first to be evicted.
+  // What the last open() found and did.
+  [[nodiscard]] virtual TakenUp taken_up() const = 0;
+
+  // Each stripe that was here at open() and still is. `visit` returns whether this job wants the object (any
+  // of its stripes); what nobody wants is the first to be evicted. To be called once: until then nothing is
+  // evicted, and afterwards the list is no longer kept (a second call visits nothing).
   virtual void visit_kept(const std::function<bool(const KeptStripe&)>& visit) = 0;
 
-  // Starts or continues bringing an object in, reserving `reserve_bytes` of capacity (the sum of the stripes that will
-  // be written). Makes room by evicting unwanted objects first. Code: no_space (the caller may evict and ask again).
+  // Starts or continues bringing an object in, reserving `reserve_bytes` of capacity (the sum of the stripes
+  // that will be written; writing more reserves more as it goes). Makes room by evicting unwanted objects
+  // first. An object that is published already is brought in anew and replaced. Completed stripes of an
+  // unpublished object that came in another stripe size are dropped. Codes: no_space (the caller may evict
+  // and ask again), io_error, bad_argument.
   virtual Result<std::unique_ptr<Landing>> begin(const ObjectShape& shape, std::uint64_t reserve_bytes) = 0;
 
-  // Reads from completed stripes. Codes: not_found, io_error.
-  virtual Result<std::size_t> read(const Identity& object, std::uint64_t offset, std::span<std::byte> into) = 0;
+  // Reads from completed stripes; returns fewer bytes only at the object's end. Codes: not_found (also when
+  // one of the stripes is not complete), io_error.
+  virtual Result<std::size_t> read(const Identity& object, std::uint64_t offset,
+                                   std::span<std::byte> into) = 0;
   // A new read-only descriptor of the published object, its offset its own. Codes: not_found, io_error.
   virtual Result<UniqueFd> open_object(const Identity& object) = 0;
   // Verifies one completed stripe against `checksum`. Codes: corrupt, not_found, io_error.

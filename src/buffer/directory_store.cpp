@@ -1,0 +1,340 @@
+#include "buffer/directory_store.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "buffer/file_landing.hpp"
+#include "buffer/stripe_file.hpp"
+#include "common/chunk.hpp"
+#include "common/path_io.hpp"
+#include "shared/session_layout.hpp"
+
+namespace forebay {
+
+Result<std::unique_ptr<ObjectStore>> ObjectStore::open(const Options& options) {
+  return DirectoryStore::open(options);
+}
+
+Result<std::unique_ptr<ObjectStore>> DirectoryStore::open(const Options& options) {
+  FOREBAY_ASSIGN(directory, BufferDirectory::open(options.directory));
+  std::unique_ptr<DirectoryStore> store(new DirectoryStore(std::move(directory)));
+  FOREBAY_TRY(store->take_up_all(options));
+  return std::unique_ptr<ObjectStore>(std::move(store));
+}
+
+DirectoryStore::DirectoryStore(BufferDirectory directory)
+    : directory_(std::move(directory)), index_(directory_.root_path() + "/index") {}
+
+Status DirectoryStore::take_up_all(const Options& options) {
+  FOREBAY_ASSIGN(loaded, index_.load(directory_.root_fd()));
+  const std::size_t recorded = loaded.entries.size();
+  FOREBAY_ASSIGN(kept, take_up(directory_, std::move(loaded)));
+  if (kept.index_is_stale) {
+    FOREBAY_TRY(index_.rewrite(directory_.root_fd(), entries_to_record(kept)));
+  } else {
+    FOREBAY_TRY(index_.resume(directory_.root_fd(), recorded));
+  }
+  FOREBAY_TRY(
+      space_.start(directory_.objects_fd(), options.capacity_bytes, options.floor_bytes, kept.used_bytes));
+  taken_up_ = kept.report;
+  std::size_t part_inode = 0;
+  PartPointer part;
+  for (const IndexEntry& entry : kept.entries) {
+    if (entry.inode != 0) {
+      continue;
+    }
+    if (!part || !(part->shape.identity == entry.object)) {
+      part = std::make_shared<PartFile>(
+          ObjectShape{entry.object, entry.object_bytes, entry.stripe_chunks * std::uint64_t{kChunkBytes}});
+      part->inode = kept.part_inodes[part_inode++];
+      parts_.emplace(entry.object, part);
+    }
+    part->set_complete(entry.stripe, entry.checksum);
+  }
+  kept_ = std::move(kept.entries);
+  return {};
+}
+
+void DirectoryStore::visit_kept(const std::function<bool(const KeptStripe&)>& visit) {
+  std::vector<IndexEntry> kept;
+  std::vector<Identity> removed;
+  {
+    const std::lock_guard lock(mutex_);
+    kept.swap(kept_);
+    removed.swap(removed_early_);
+  }
+  std::sort(removed.begin(), removed.end(), object_less);
+  std::vector<Stranger> strangers;
+  for (std::size_t i = 0; i < kept.size();) {
+    const Identity object = kept[i].object;
+    const bool gone = std::binary_search(removed.begin(), removed.end(), object, object_less);
+    bool wanted = gone;
+    for (; i < kept.size() && kept[i].object == object; ++i) {
+      const IndexEntry& entry = kept[i];
+      const std::uint64_t stripe_bytes = entry.stripe_chunks * std::uint64_t{kChunkBytes};
+      const ObjectShape shape{object, entry.object_bytes, stripe_bytes};
+      if (!gone && visit(KeptStripe{object, entry.stripe, stripe_length(shape, entry.stripe), stripe_bytes,
+                                    entry.checksum, entry.inode, entry.object_bytes})) {
+        wanted = true;
+      }
+    }
+    if (!wanted) {
+      strangers.push_back(Stranger{object, false});
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (strangers_.empty()) {
+      strangers_ = std::move(strangers);
+    }
+  }
+  while (space_.over_capacity() && evict_stranger()) {
+  }
+}
+
+void DirectoryStore::adopt(const Identity& object) {
+  const std::lock_guard lock(mutex_);
+  const auto at =
+      std::lower_bound(strangers_.begin(), strangers_.end(), object,
+                       [](const Stranger& a, const Identity& b) { return object_less(a.object, b); });
+  if (at != strangers_.end() && at->object == object) {
+    at->gone = true;
+  }
+}
+
+bool DirectoryStore::evict_stranger() {
+  Identity object{};
+  {
+    const std::lock_guard lock(mutex_);
+    while (next_stranger_ < strangers_.size() && strangers_[next_stranger_].gone) {
+      ++next_stranger_;
+    }
+    if (next_stranger_ == strangers_.size()) {
+      std::exchange(strangers_, {});
+      next_stranger_ = 0;
+      return false;
+    }
+    object = strangers_[next_stranger_++].object;
+  }
+  static_cast<void>(remove(object).ok());  // One that cannot be removed frees nothing; the next may.
+  return true;
+}
+
+Status DirectoryStore::reserve(std::uint64_t bytes) {
+  while (!space_.try_reserve(bytes)) {
+    if (!evict_stranger()) {
+      return Error{Code::no_space,
+                   fmt::format("{} bytes do not fit into {} (its capacity or the file system is full)", bytes,
+                               directory_.objects_path())};
+    }
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Landing>> DirectoryStore::begin(const ObjectShape& shape,
+                                                       std::uint64_t reserve_bytes) {
+  if (shape.stripe_bytes == 0 || shape.stripe_bytes % kChunkBytes != 0 ||
+      shape.stripe_bytes / kChunkBytes > UINT32_MAX || shape.bytes > INT64_MAX ||
+      (shape.bytes / shape.stripe_bytes) >= kRemovedStripe) {
+    return Error{Code::bad_argument,
+                 fmt::format("stripes of {} bytes (not a multiple of the chunk's {}, or too many)",
+                             shape.stripe_bytes, kChunkBytes)};
+  }
+  adopt(shape.identity);
+  // A record of an object that is gone must not be there when another file of its name comes to be.
+  FOREBAY_TRY(index_.flush_removals());
+  FOREBAY_TRY(reserve(reserve_bytes));
+  while (true) {
+    const PartPointer part = join_part(shape);
+    auto landing = std::make_unique<FileLanding>(*this, part, reserve_bytes);
+    {
+      const std::lock_guard lock(part->mutex);
+      const bool same_shape =
+          part->shape.stripe_bytes == shape.stripe_bytes && part->shape.bytes == shape.bytes;
+      if (same_shape && !part->removed) {
+        if (!part->published && !part->fd.valid()) {
+          FOREBAY_TRY(open_part(*part));
+        }
+        return std::unique_ptr<Landing>(std::move(landing));
+      }
+    }
+    // Removed just now, or of an earlier run with other stripes: begin with a new one.
+    landing->keep_reservation();
+    landing.reset();
+    Status removed = remove_part(part);
+    if (!removed.ok()) {
+      space_.cancel(reserve_bytes);
+      return Error{std::move(removed).error()};
+    }
+  }
+}
+
+DirectoryStore::PartPointer DirectoryStore::join_part(const ObjectShape& shape) {
+  const std::lock_guard lock(mutex_);
+  PartPointer& slot = parts_[shape.identity];
+  if (!slot) {
+    slot = std::make_shared<PartFile>(shape);
+  }
+  ++slot->landings;
+  return slot;
+}
+
+Status DirectoryStore::open_part(PartFile& part) {
+  const Identity& object = part.shape.identity;
+  if (part.complete_count > 0) {
+    FOREBAY_ASSIGN(fd, directory_.open_part_for_writing(object));
+    part.has_published_mode = false;
+    part.fd = std::move(fd);
+    return {};
+  }
+  // Most objects have one stripe, and are written in one go and published: theirs is the shortest way.
+  const bool is_small = part.shape.bytes <= part.shape.stripe_bytes;
+  FOREBAY_ASSIGN(fd, directory_.create_part(object, is_small ? BufferDirectory::PartMode::published
+                                                             : BufferDirectory::PartMode::writable));
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) {
+    return error_from_errno("cannot stat " + directory_.path_of(object, FileForm::part));
+  }
+  if (part.shape.bytes > kChunkBytes && ::ftruncate(fd.get(), static_cast<off_t>(part.shape.bytes)) != 0) {
+    Error error = error_from_errno("cannot size " + directory_.path_of(object, FileForm::part));
+    static_cast<void>(directory_.unlink(object, FileForm::part).ok());
+    return error;
+  }
+  part.inode = info.st_ino;
+  part.has_published_mode = (info.st_mode & 07777) == kBufferFileMode;
+  part.fd = std::move(fd);
+  return {};
+}
+
+void DirectoryStore::release(const PartPointer& part) {
+  const std::lock_guard part_lock(part->mutex);
+  {
+    const std::lock_guard lock(mutex_);
+    if (--part->landings > 0) {
+      return;
+    }
+  }
+  part->fd.reset();
+  if (part->published || part->removed || part->complete_count > 0) {
+    return;
+  }
+  static_cast<void>(directory_.unlink(part->shape.identity, FileForm::part).ok());
+  const std::lock_guard lock(mutex_);
+  // A landing that began meanwhile waits for part->mutex, and will find no descriptor and create the file
+  // again.
+  if (part->landings == 0) {
+    const auto at = parts_.find(part->shape.identity);
+    if (at != parts_.end() && at->second == part) {
+      parts_.erase(at);
+    }
+  }
+}
+
+void DirectoryStore::forget(const PartFile& part) {
+  const std::lock_guard lock(mutex_);
+  const auto at = parts_.find(part.shape.identity);
+  if (at != parts_.end() && at->second.get() == &part) {
+    parts_.erase(at);
+  }
+}
+
+DirectoryStore::PartPointer DirectoryStore::find_part(const Identity& object) {
+  const std::lock_guard lock(mutex_);
+  const auto at = parts_.find(object);
+  return at == parts_.end() ? nullptr : at->second;
+}
+
+Result<UniqueFd> DirectoryStore::open_complete(const Identity& object, std::uint64_t offset,
+                                               std::uint64_t bytes) {
+  if (const PartPointer part = find_part(object)) {
+    const std::lock_guard lock(part->mutex);
+    if (!part->published && !part->removed) {
+      const ObjectShape& shape = part->shape;
+      const std::uint64_t end = std::min(shape.bytes, offset + bytes);
+      bool complete = true;
+      for (std::uint64_t stripe = offset / shape.stripe_bytes;
+           complete && (stripe * shape.stripe_bytes < end || stripe == offset / shape.stripe_bytes);
+           ++stripe) {
+        complete = stripe < part->complete.size() && part->complete[stripe];
+      }
+      if (complete) {
+        return directory_.open_for_reading(object, FileForm::part);
+      }
+    }
+  }
+  return directory_.open_for_reading(object, FileForm::whole);
+}
+
+Result<std::size_t> DirectoryStore::read(const Identity& object, std::uint64_t offset,
+                                         std::span<std::byte> into) {
+  FOREBAY_ASSIGN(fd, open_complete(object, offset, into.size()));
+  return read_fully_at(fd.get(), into, static_cast<off_t>(offset), "an object of the buffer");
+}
+
+Result<UniqueFd> DirectoryStore::open_object(const Identity& object) {
+  return directory_.open_for_reading(object, FileForm::whole);
+}
+
+Status DirectoryStore::verify(const ObjectShape& shape, std::uint32_t stripe, std::uint64_t checksum) {
+  const std::uint64_t offset = stripe * shape.stripe_bytes;
+  const std::uint64_t bytes = stripe_length(shape, stripe);
+  FOREBAY_ASSIGN(fd, open_complete(shape.identity, offset, bytes));
+  const std::string what =
+      fmt::format("stripe {} of {}", stripe, directory_.path_of(shape.identity, FileForm::whole));
+  FOREBAY_ASSIGN(found, checksum_in_file(fd.get(), offset, bytes, what));
+  if (found != checksum) {
+    return Error{Code::corrupt,
+                 fmt::format("{} does not match its checksum ({:016x}, not {:016x})", what, found, checksum)};
+  }
+  return {};
+}
+
+Status DirectoryStore::remove(const Identity& object) {
+  adopt(object);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!kept_.empty()) {
+      removed_early_.push_back(object);
+    }
+  }
+  if (const PartPointer part = find_part(object)) {
+    FOREBAY_TRY(remove_part(part));
+  }
+  return remove_whole(object);
+}
+
+Status DirectoryStore::remove_part(const PartPointer& part) {
+  const std::lock_guard lock(part->mutex);
+  if (part->published || part->removed) {
+    return {};
+  }
+  // The record first: should this process die between the two, the file is one nobody knows.
+  if (part->complete_count > 0) {
+    index_.append_removal(part->shape.identity);
+  }
+  FOREBAY_TRY(directory_.unlink(part->shape.identity, FileForm::part));
+  part->removed = true;
+  space_.freed(part->complete_bytes);
+  forget(*part);
+  return {};
+}
+
+Status DirectoryStore::remove_whole(const Identity& object) {
+  const auto info = directory_.stat(object, FileForm::whole);
+  if (!info.ok()) {
+    return info.error().code == Code::not_found ? Status{} : Status{info.error()};
+  }
+  index_.append_removal(object);
+  FOREBAY_ASSIGN(was_there, directory_.unlink(object, FileForm::whole));
+  if (was_there) {
+    space_.freed(static_cast<std::uint64_t>(info.value().st_size));
+  }
+  return {};
+}
+
+}  // namespace forebay

@@ -1,0 +1,81 @@
+// DirectoryStore: the ObjectStore that keeps one sparse file an object (names and layout:
+// buffer_directory.hpp).
+//
+// Published objects cost no memory: their names follow from their identities, and the state table knows what
+// is here. Objects in parts cost a PartFile each.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "buffer/buffer_directory.hpp"
+#include "buffer/index_log.hpp"
+#include "buffer/object_store.hpp"
+#include "buffer/part_file.hpp"
+#include "buffer/space_account.hpp"
+#include "buffer/take_up.hpp"
+
+namespace forebay {
+
+class DirectoryStore final : public ObjectStore {
+ public:
+  static Result<std::unique_ptr<ObjectStore>> open(const Options& options);
+
+  [[nodiscard]] const std::string& objects_directory() const override { return directory_.objects_path(); }
+  [[nodiscard]] std::uint64_t device() const override { return directory_.device(); }
+  [[nodiscard]] TakenUp taken_up() const override { return taken_up_; }
+  void visit_kept(const std::function<bool(const KeptStripe&)>& visit) override;
+  Result<std::unique_ptr<Landing>> begin(const ObjectShape& shape, std::uint64_t reserve_bytes) override;
+  Result<std::size_t> read(const Identity& object, std::uint64_t offset, std::span<std::byte> into) override;
+  Result<UniqueFd> open_object(const Identity& object) override;
+  Status verify(const ObjectShape& shape, std::uint32_t stripe, std::uint64_t checksum) override;
+  Status remove(const Identity& object) override;
+  [[nodiscard]] StoreUsage usage() const override { return space_.usage(); }
+
+ private:
+  friend class FileLanding;
+  using PartPointer = std::shared_ptr<PartFile>;
+  struct IdentityHash {
+    std::size_t operator()(const Identity& identity) const noexcept {
+      return identity.path ^ identity.version;
+    }
+  };
+  struct Stranger {
+    Identity object;
+    bool gone;
+  };
+
+  explicit DirectoryStore(BufferDirectory directory);
+  Status take_up_all(const Options& options);
+
+  // For landings.
+  Status open_part(PartFile& part);       // part.mutex held
+  void release(const PartPointer& part);  // a landing of it ends
+  Status reserve(std::uint64_t bytes);    // evicting strangers as needed
+  void forget(const PartFile& part);      // it is no .part any more
+
+  [[nodiscard]] PartPointer join_part(const ObjectShape& shape);  // counts a landing
+  [[nodiscard]] PartPointer find_part(const Identity& object);
+  // The file with bytes [offset, offset + bytes) of the object, all of them complete.
+  Result<UniqueFd> open_complete(const Identity& object, std::uint64_t offset, std::uint64_t bytes);
+  bool evict_stranger();
+  void adopt(const Identity& object);  // It is no stranger any more.
+  Status remove_part(const PartPointer& part);
+  Status remove_whole(const Identity& object);
+
+  BufferDirectory directory_;
+  IndexLog index_;
+  SpaceAccount space_;
+  TakenUp taken_up_{};
+
+  std::mutex mutex_;  // Guards all below. No call to the file system is made under it.
+  std::unordered_map<Identity, PartPointer, IdentityHash> parts_;
+  std::vector<IndexEntry> kept_;         // until visit_kept(); sorted by object
+  std::vector<Identity> removed_early_;  // before visit_kept()
+  std::vector<Stranger> strangers_;      // sorted by object; evicted from the front
+  std::size_t next_stranger_ = 0;
+};
+
+}  // namespace forebay

@@ -1,0 +1,332 @@
+#include "buffer/take_up.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <span>
+
+#include "buffer/part_file.hpp"
+#include "buffer/stripe_file.hpp"
+
+namespace forebay {
+namespace {
+
+struct FoundFile {
+  Identity object;
+  std::uint64_t inode;
+  std::uint64_t bytes;
+  std::uint64_t disk_bytes;
+  FileForm form;
+};
+
+struct Found {
+  std::vector<FoundFile> files;
+  std::uint64_t unknown = 0;
+  Status status;
+};
+
+ObjectShape shape_of(const IndexEntry& entry) {
+  return ObjectShape{entry.object, entry.object_bytes, entry.stripe_chunks * std::uint64_t{kChunkBytes}};
+}
+
+// What the log comes to: sorted, one entry a stripe, no removed ones.
+void fold(std::vector<IndexEntry>& entries) {
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const IndexEntry& a, const IndexEntry& b) { return object_less(a.object, b.object); });
+  std::size_t out = 0;
+  for (std::size_t start = 0; start < entries.size();) {
+    std::size_t end = start;
+    std::size_t live = start;  // Behind the last removal.
+    while (end < entries.size() && entries[end].object == entries[start].object) {
+      live = entries[end].stripe == kRemovedStripe ? end + 1 : live;
+      ++end;
+    }
+    if (live < end) {
+      // Where one object was recorded in two shapes, the last is the one of its file.
+      const ObjectShape shape = shape_of(entries[end - 1]);
+      const auto in_shape = [&](const IndexEntry& e) {
+        return e.object_bytes == shape.bytes && shape_of(e).stripe_bytes == shape.stripe_bytes &&
+               shape.stripe_bytes != 0 && e.stripe < stripe_count(shape);
+      };
+      const auto first = entries.begin() + static_cast<std::ptrdiff_t>(live);
+      const auto last = entries.begin() + static_cast<std::ptrdiff_t>(end);
+      std::stable_sort(first, last,
+                       [](const IndexEntry& a, const IndexEntry& b) { return a.stripe < b.stripe; });
+      for (auto entry = first; entry != last; ++entry) {
+        const bool is_newest = entry + 1 == last || entry->stripe != (entry + 1)->stripe;
+        if (is_newest && in_shape(*entry)) {
+          entries[out++] = *entry;
+        }
+      }
+    }
+    start = end;
+  }
+  entries.resize(out);
+}
+
+bool parse_name(unsigned subdirectory, const char* name, FoundFile& file) {
+  if (std::strlen(name) < kIdentityTextBytes - 1 || !identity_from_text(name, &file.object) ||
+      file.object.path >> 56 != subdirectory) {
+    return false;
+  }
+  const char* rest = name + kIdentityTextBytes - 1;
+  file.form = *rest == '\0' ? FileForm::whole : FileForm::part;
+  return *rest == '\0' || std::strcmp(rest, ".part") == 0;
+}
+
+// Lists one subdirectory; removes from it what cannot be an object.
+Found scan(const BufferDirectory& directory, unsigned subdirectory) {
+  Found found;
+  char name[3];
+  std::snprintf(name, sizeof name, "%02x", subdirectory & 0xffU);
+  const int fd = ::openat(directory.objects_fd(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(fd < 0 ? nullptr : ::fdopendir(fd), &::closedir);
+  if (!listing) {
+    found.status = error_from_errno("cannot list " + directory.objects_path() + "/" + name);
+    if (fd >= 0) {
+      ::close(fd);
+    }
+    return found;
+  }
+  while (true) {
+    errno = 0;
+    const dirent* entry = ::readdir(listing.get());
+    if (entry == nullptr) {
+      if (errno != 0) {
+        found.status = error_from_errno("cannot list " + directory.objects_path() + "/" + name);
+      }
+      return found;
+    }
+    if (std::strcmp(entry->d_name, ".") == 0 || std::strcmp(entry->d_name, "..") == 0) {
+      continue;
+    }
+    FoundFile file{};
+    struct stat info {};
+    if (parse_name(subdirectory, entry->d_name, file) &&
+        ::fstatat(::dirfd(listing.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(info.st_mode) && info.st_uid == ::geteuid()) {
+      file.inode = info.st_ino;
+      file.bytes = static_cast<std::uint64_t>(info.st_size);
+      file.disk_bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
+      found.files.push_back(file);
+    } else {
+      ::unlinkat(::dirfd(listing.get()), entry->d_name, 0);
+      ++found.unknown;
+    }
+  }
+}
+
+Result<Found> scan_all(const BufferDirectory& directory) {
+  std::vector<Found> each(kSubdirectories);
+#pragma omp parallel for schedule(dynamic, 1)
+  for (unsigned i = 0; i < kSubdirectories; ++i) {
+    each[i] = scan(directory, i);
+  }
+  Found all;
+  for (Found& one : each) {
+    FOREBAY_TRY(std::move(one.status));
+    std::sort(one.files.begin(), one.files.end(), [](const FoundFile& a, const FoundFile& b) {
+      return a.object == b.object ? a.form > b.form : object_less(a.object, b.object);  // Whole files first.
+    });
+    all.files.insert(all.files.end(), one.files.begin(), one.files.end());
+    all.unknown += one.unknown;
+  }
+  return all;
+}
+
+// One object with its file and what the index tells of it.
+struct Match {
+  FoundFile file;
+  std::size_t first;  // entry
+  std::size_t count;
+  bool must_verify;
+};
+
+class TakeUp {
+ public:
+  TakeUp(const BufferDirectory& directory, LoadedIndex loaded)
+      : directory_(directory), loaded_(std::move(loaded)) {}
+
+  Result<Kept> run() {
+    const std::size_t recorded = loaded_.entries.size();
+    fold(loaded_.entries);
+    const std::size_t live = loaded_.entries.size();
+    FOREBAY_ASSIGN(found, scan_all(directory_));
+    kept_.report.unknown_files = found.unknown;
+    FOREBAY_TRY(match(found.files));
+    verify();
+    kept_.entries.reserve(live);
+    for (const Match& one : matches_) {
+      FOREBAY_TRY(settle(one));
+    }
+    kept_.report.dropped_stripes = live - kept_.entries.size();
+    kept_.report.kept_stripes = kept_.entries.size();
+    kept_.index_is_stale = loaded_.damaged || !loaded_.same_boot || inodes_changed_ ||
+                           live != kept_.entries.size() || recorded > 2 * live;
+    return std::move(kept_);
+  }
+
+ private:
+  [[nodiscard]] std::span<IndexEntry> entries_of(const Match& one) {
+    return std::span(loaded_.entries).subspan(one.first, one.count);
+  }
+
+  Status forget(const FoundFile& file) {
+    FOREBAY_TRY(directory_.unlink(file.object, file.form));
+    return {};
+  }
+
+  // Pairs files with entries; both are sorted by object.
+  Status match(std::span<const FoundFile> files) {
+    const auto& entries = loaded_.entries;
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      const FoundFile& file = files[i];
+      while (at < entries.size() && object_less(entries[at].object, file.object)) {
+        ++at;
+      }
+      std::size_t end = at;
+      bool same_inode = true;
+      while (end < entries.size() && entries[end].object == file.object) {
+        same_inode = same_inode && entries[end].inode == file.inode;
+        ++end;
+      }
+      const bool is_second = i > 0 && files[i - 1].object == file.object;
+      if (end == at || is_second || file.bytes != entries[at].object_bytes) {
+        ++kept_.report.unknown_files;
+        FOREBAY_TRY(forget(file));
+        continue;
+      }
+      inodes_changed_ = inodes_changed_ || !same_inode;
+      matches_.push_back(Match{file, at, end - at, !loaded_.same_boot || !same_inode});
+    }
+    return {};
+  }
+
+  // Marks the stripes that are not what was recorded, by kRemovedStripe.
+  void verify() {
+    std::vector<std::pair<const Match*, IndexEntry*>> tasks;
+    for (const Match& one : matches_) {
+      if (one.must_verify) {
+        for (IndexEntry& entry : entries_of(one)) {
+          tasks.emplace_back(&one, &entry);
+        }
+      }
+    }
+#pragma omp parallel for schedule(dynamic, 1)
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      const FoundFile& file = tasks[i].first->file;
+      IndexEntry& entry = *tasks[i].second;
+      const ObjectShape shape = shape_of(entry);
+      const auto fd = directory_.open_for_reading(file.object, file.form);
+      bool sound = false;
+      if (fd.ok()) {
+        const auto checksum = checksum_in_file(fd.value().get(), entry.stripe * shape.stripe_bytes,
+                                               stripe_length(shape, entry.stripe), "a kept stripe");
+        sound = checksum.ok() && checksum.value() == entry.checksum;
+      }
+      if (!sound) {
+        entry.stripe = kRemovedStripe;
+      }
+    }
+    kept_.report.verified_stripes = tasks.size();
+  }
+
+  // Gives the file the name that its good stripes earn it, and offers them.
+  Status settle(const Match& one) {
+    const FoundFile& file = one.file;
+    const ObjectShape shape = shape_of(loaded_.entries[one.first]);
+    const std::size_t out = kept_.entries.size();
+    std::uint64_t bytes = 0;
+    for (const IndexEntry& entry : entries_of(one)) {
+      if (entry.stripe != kRemovedStripe) {
+        kept_.entries.push_back(entry);
+        bytes += stripe_length(shape, entry.stripe);
+      }
+    }
+    const std::size_t good = kept_.entries.size() - out;
+    if (good == 0) {
+      return forget(file);
+    }
+    kept_.used_bytes += bytes;
+    const bool whole = good == stripe_count(shape);
+    if (whole) {
+      FOREBAY_TRY(make_whole(file));
+    } else {
+      FOREBAY_TRY(make_part(file, shape, std::span(kept_.entries).subspan(out), bytes));
+      kept_.part_inodes.push_back(file.inode);
+    }
+    for (IndexEntry& entry : std::span(kept_.entries).subspan(out)) {
+      entry.inode = whole ? file.inode : 0;
+    }
+    return {};
+  }
+
+  Status make_whole(const FoundFile& file) {
+    if (file.form == FileForm::part) {
+      FOREBAY_ASSIGN(fd, directory_.open_part_for_writing(file.object));
+      FOREBAY_TRY(set_published_mode(fd.get(), directory_.path_of(file.object, file.form)));
+      FOREBAY_TRY(directory_.publish(file.object));
+    }
+    return {};
+  }
+
+  Status make_part(const FoundFile& file, const ObjectShape& shape, std::span<const IndexEntry> good,
+                   std::uint64_t good_bytes) {
+    if (file.form == FileForm::whole) {
+      FOREBAY_TRY(directory_.demote(file.object));
+    }
+    if (file.disk_bytes <= good_bytes + kChunkBytes) {
+      return {};
+    }
+    // What is not offered does not count as used: give its blocks back. Best effort: not every file system
+    // can.
+    FOREBAY_ASSIGN(fd, directory_.open_part_for_writing(file.object));
+    std::uint32_t stripe = 0;
+    const auto punch_until = [&](std::uint32_t end) {
+      if (stripe < end) {
+        ::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    static_cast<off_t>(stripe * shape.stripe_bytes),
+                    static_cast<off_t>((end - stripe) * shape.stripe_bytes));
+      }
+    };
+    for (const IndexEntry& entry : good) {
+      punch_until(entry.stripe);
+      stripe = entry.stripe + 1;
+    }
+    punch_until(stripe_count(shape));
+    return {};
+  }
+
+  const BufferDirectory& directory_;
+  LoadedIndex loaded_;
+  std::vector<Match> matches_;
+  bool inodes_changed_ = false;
+  Kept kept_;
+};
+
+}  // namespace
+
+Result<Kept> take_up(const BufferDirectory& directory, LoadedIndex loaded) {
+  return TakeUp(directory, std::move(loaded)).run();
+}
+
+std::vector<IndexEntry> entries_to_record(const Kept& kept) {
+  std::vector<IndexEntry> entries = kept.entries;
+  std::size_t part = 0;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].inode == 0) {
+      entries[i].inode = kept.part_inodes[part];
+      const bool is_last = i + 1 == entries.size() || !(entries[i + 1].object == entries[i].object);
+      part += is_last ? 1 : 0;
+    }
+  }
+  return entries;
+}
+
+}  // namespace forebay
