@@ -55,6 +55,19 @@ class CatalogView {
     return kNoEntry;
   }
 
+  // The object with this identity, by any of its names; kNoEntry when this catalog holds no such version. O(1).
+  uint32_t find_identity(const Identity& identity) const {
+    const auto* slots = reinterpret_cast<const uint32_t*>(base_ + header().index_offset);
+    const uint32_t mask = header().index_slots - 1;
+    for (uint32_t slot = static_cast<uint32_t>(identity.path) & mask; slots[slot] != 0; slot = (slot + 1) & mask) {
+      const uint32_t index = slots[slot] - 1;
+      if (is_object(entry(index)) && identity_of(entry(index)) == identity) {
+        return index;
+      }
+    }
+    return kNoEntry;
+  }
+
   // The child of directory `directory` with this name, or kNoEntry. O(log children).
   uint32_t find_child(uint32_t directory, const char* child, size_t bytes) const {
     uint32_t low = entry(directory).first;

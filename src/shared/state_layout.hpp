@@ -68,6 +68,10 @@ class StateView {
   void set_phase(uint32_t stripe, StripePhase phase) const {
     store_stripe(stripe, (stripe_word(stripe) & ~kStripePhaseMask) | static_cast<uint32_t>(phase));
   }
+  // While a stripe is absent its checksum word is the server's own (stage/staged_dataset.hpp); 0 to clear.
+  void set_absent_hint(uint32_t stripe, uint64_t hint) const {
+    __atomic_store_n(checksum_at(stripe), hint, __ATOMIC_RELAXED);
+  }
   void set_present(uint32_t stripe, uint64_t checksum) const {
     __atomic_store_n(checksum_at(stripe), checksum, __ATOMIC_RELAXED);
     set_phase(stripe, StripePhase::present);

@@ -1,0 +1,37 @@
+// ClientService: what the socket's server side asks of the node's server.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+#include "shared/messages.hpp"
+
+namespace forebay {
+
+// Called on the socket server's thread: must not block. The callbacks run once each, on any thread, also before the call
+// returns; they are dropped without being called only when the service is destroyed.
+class ClientService {
+ public:
+  struct Materialised {
+    Status status;
+    HitKind hit = HitKind::local;
+    UniqueFd descriptor;  // Of the whole object, read-only; valid when status is ok.
+  };
+  // A number that changes while the request makes progress. From the socket server's thread.
+  using Progress = std::function<std::uint64_t()>;
+
+  virtual ~ClientService() = default;
+  virtual Progress materialise(std::uint32_t dataset, std::uint32_t entry,
+                               std::function<void(Materialised)> done) = 0;
+  virtual void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) = 0;
+  // JSON in, JSON out (ipc/admin.hpp).
+  virtual void admin(std::string request, std::function<void(Result<std::string>)> done) = 0;
+  // Every SocketServer::kTickMs, as long as the server hears its clients.
+  virtual void tick() = 0;
+};
+
+}  // namespace forebay

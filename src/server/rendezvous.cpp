@@ -1,0 +1,116 @@
+#include "server/rendezvous.hpp"
+
+#include <cstring>
+#include <future>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "stage/peer_messages.hpp"
+
+namespace forebay {
+
+namespace {
+
+struct RendezvousHead {
+  PeerOp op = PeerOp::rendezvous;
+  std::uint16_t round = 0;
+};
+
+void answer_with(const std::string& text, std::unique_ptr<Responder> responder) {
+  if (text.size() > kChunkBytes) {
+    return responder->fail(Error{Code::bad_argument, "the nodes say more than one answer holds"});
+  }
+  responder->respond(text.size(), [text](std::span<std::byte> answer) {
+    std::memcpy(answer.data(), text.data(), text.size());
+    return Status{};
+  });
+}
+
+}  // namespace
+
+Result<std::vector<nlohmann::json>> Rendezvous::meet(std::uint16_t round, const Result<nlohmann::json>& mine) {
+  nlohmann::json said;
+  if (mine.ok()) {
+    said["value"] = *mine;
+  } else {
+    said["error"] = {{"code", static_cast<int>(mine.error().code)}, {"text", mine.error().text}};
+  }
+  FOREBAY_ASSIGN(text, exchange(round, said.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
+  const auto all = nlohmann::json::parse(text, nullptr, false);
+  if (!all.is_array() || all.size() != transport_.node_count()) {
+    return Error{Code::corrupt, "the nodes' answers cannot be read"};
+  }
+  std::vector<nlohmann::json> values;
+  for (std::uint32_t node = 0; node < all.size(); ++node) {
+    if (all[node].contains("error")) {
+      const auto& error = all[node]["error"];
+      const std::string why = error["text"].get<std::string>();
+      return Error{static_cast<Code>(error["code"].get<int>()),
+                   all.size() == 1 ? why : fmt::format("node {}: {}", node, why)};
+    }
+    values.push_back(all[node]["value"]);
+  }
+  return values;
+}
+
+Result<std::string> Rendezvous::exchange(std::uint16_t round, const std::string& mine) {
+  RendezvousHead head;
+  head.round = round;
+  std::vector<std::byte> request(sizeof head + mine.size());
+  std::memcpy(request.data(), &head, sizeof head);
+  std::memcpy(request.data() + sizeof head, mine.data(), mine.size());
+  std::vector<std::byte> into(kChunkBytes);
+  while (true) {
+    std::promise<Result<std::size_t>> landed;
+    transport_.fetch(NodeIndex{0}, request, into,
+                     [&landed](Result<std::size_t> result) { landed.set_value(std::move(result)); });
+    auto result = landed.get_future().get();
+    if (result.ok()) {
+      return std::string(reinterpret_cast<const char*>(into.data()), *result);
+    }
+    // Somebody takes longer than one request may: wait on.
+    if (result.error().code != Code::timed_out) {
+      return Error{std::move(result).error()};
+    }
+  }
+}
+
+void Rendezvous::on_request(NodeIndex from, std::span<const std::byte> request,
+                            std::unique_ptr<Responder> responder) {
+  RendezvousHead head;
+  if (request.size() < sizeof head) {
+    return responder->fail(Error{Code::bad_argument, "malformed rendezvous"});
+  }
+  std::memcpy(&head, request.data(), sizeof head);
+  const char* text = reinterpret_cast<const char*>(request.data()) + sizeof head;
+  auto said = nlohmann::json::parse(text, text + (request.size() - sizeof head), nullptr, false);
+  if (!said.is_object()) {
+    return responder->fail(Error{Code::bad_argument, "malformed rendezvous"});
+  }
+  std::vector<std::unique_ptr<Responder>> ready;
+  std::string answer;
+  {
+    const std::lock_guard lock(mutex_);
+    Round& round = rounds_[head.round];
+    round.said.resize(transport_.node_count());
+    if (round.said.at(from.value).is_null()) {
+      round.said[from.value] = std::move(said);
+      ++round.arrived;
+    }
+    round.waiting.push_back(std::move(responder));
+    if (round.arrived == transport_.node_count()) {
+      if (round.answer.empty()) {
+        round.answer = nlohmann::json(round.said).dump();
+        round.said.assign(round.said.size(), nlohmann::json::object());
+      }
+      ready = std::exchange(round.waiting, {});
+      answer = round.answer;
+    }
+  }
+  for (auto& waiter : ready) {
+    answer_with(answer, std::move(waiter));
+  }
+}
+
+}  // namespace forebay

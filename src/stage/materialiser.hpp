@@ -1,0 +1,53 @@
+// Materialiser: makes a whole object local, because a process on this node opened it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "shared/messages.hpp"
+#include "stage/stager.hpp"
+
+namespace forebay {
+
+class Materialiser {
+ public:
+  struct Outcome {
+    Status status;  // Codes: as Stager::Outcome; no_space also for an object larger than this node can ever keep.
+    HitKind hit = HitKind::local;
+  };
+  // On any thread; must not block.
+  using Done = std::function<void(const Outcome&)>;
+
+  // Stripes of one object on their way at a time.
+  static constexpr std::uint32_t kStripesInFlightMax = 4;
+
+  // What is asked and not yet done; its progress() grows while stripes arrive.
+  class Flight;
+
+  Materialiser(const StagedDatasets& datasets, Stager& stager, ResidentObjects& residents, Executor& executor)
+      : datasets_(datasets), stager_(stager), residents_(residents), executor_(executor) {}
+
+  // Never blocks; from any thread. Requests for one object are joined. `done` may run before this returns.
+  std::shared_ptr<Flight> materialise(ObjectKey object, Done done);
+  [[nodiscard]] static std::uint64_t progress(Flight& flight);
+
+ private:
+  using FlightPtr = std::shared_ptr<Flight>;
+  void start(const FlightPtr& flight);
+  void pump(const FlightPtr& flight);
+  void stripe_done(const FlightPtr& flight, const Stager::Outcome& outcome);
+  void finish(const FlightPtr& flight);
+
+  const StagedDatasets& datasets_;
+  Stager& stager_;
+  ResidentObjects& residents_;
+  Executor& executor_;
+  std::mutex mutex_;
+  std::unordered_map<std::uint64_t, FlightPtr> flights_;
+};
+
+}  // namespace forebay

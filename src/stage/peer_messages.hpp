@@ -1,0 +1,67 @@
+// The requests for stripes that servers send each other, behind their PeerOp. Little endian, as the nodes of one job are.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <type_traits>
+
+#include "stage/peer_ops.hpp"
+
+namespace forebay {
+
+// Answer: `bytes` bytes of the object at `offset`, which lie in one stripe.
+struct ReadChunkRequest {
+  PeerOp op = PeerOp::read_chunk;
+  // Nonzero: fail (not_found) rather than stage it first.
+  std::uint16_t only_if_present = 0;
+  std::uint32_t dataset = 0;
+  std::uint32_t entry = 0;
+  std::uint32_t stripe = 0;  // of the object
+  std::uint64_t offset = 0;
+  std::uint32_t bytes = 0;
+  std::uint32_t reserved = 0;
+};
+
+// Answer: the presence of stripes [first, first + count) of the dataset, a bit each, the lowest bit first.
+struct KeptStripesRequest {
+  PeerOp op = PeerOp::kept_stripes;
+  std::uint16_t reserved = 0;
+  std::uint32_t dataset = 0;
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+};
+
+// The most stripes one KeptStripesRequest asks for: their bits fit an answer.
+inline constexpr std::uint32_t kKeptStripesMax = 8u << 20;
+
+// What a request asks; a value that names nothing when it is too short.
+inline PeerOp peer_op_of(std::span<const std::byte> request) {
+  std::uint16_t op = 0;
+  if (request.size() >= sizeof op) {
+    std::memcpy(&op, request.data(), sizeof op);
+  }
+  return static_cast<PeerOp>(op);
+}
+
+template <typename Request>
+std::span<const std::byte> request_bytes(const Request& request) {
+  static_assert(std::is_trivially_copyable_v<Request>);
+  return std::as_bytes(std::span(&request, 1));
+}
+
+// Nothing when the size is not that of a Request.
+template <typename Request>
+std::optional<Request> request_of(std::span<const std::byte> bytes) {
+  static_assert(std::is_trivially_copyable_v<Request>);
+  if (bytes.size() != sizeof(Request)) {
+    return std::nullopt;
+  }
+  Request request;
+  std::memcpy(&request, bytes.data(), sizeof request);
+  return request;
+}
+
+}  // namespace forebay

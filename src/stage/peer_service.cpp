@@ -1,0 +1,102 @@
+#include "stage/peer_service.hpp"
+
+#include <utility>
+
+#include "stage/peer_messages.hpp"
+
+namespace forebay {
+
+void PeerService::on_request(NodeIndex, std::span<const std::byte> request, std::unique_ptr<Responder> responder) {
+  switch (peer_op_of(request)) {
+    case PeerOp::read_chunk:
+      return read_chunk(request, std::move(responder));
+    case PeerOp::kept_stripes:
+      return kept_stripes(request, std::move(responder));
+    case PeerOp::invalidate: {
+      // A subtree may be large: off this thread.
+      std::vector<std::byte> items(request.begin() + sizeof(PeerOp), request.end());
+      executor_.post([this, items = std::move(items), answer = std::shared_ptr<Responder>(std::move(responder))] {
+        const Status status = invalidator_.apply_request(items);
+        if (status.ok()) {
+          answer->respond(0, [](std::span<std::byte>) { return Status{}; });
+        } else {
+          answer->fail(status.error());
+        }
+      });
+      return;
+    }
+    default:
+      responder->fail(Error{Code::bad_argument, "unknown request (is this another version of forebay?)"});
+  }
+}
+
+void PeerService::read_chunk(std::span<const std::byte> bytes, std::unique_ptr<Responder> responder) {
+  const auto request = request_of<ReadChunkRequest>(bytes);
+  if (!request || !names_object(datasets_, request->dataset, request->entry)) {
+    return responder->fail(Error{Code::bad_argument, "malformed request for a chunk"});
+  }
+  const StagedDataset& dataset = datasets_[request->dataset];
+  const CatalogEntry& entry = dataset.view().entry(request->entry);
+  const ObjectShape shape = shape_of(dataset, entry);
+  const std::uint64_t start = request->stripe * shape.stripe_bytes;
+  if (entry.count != request->entry || request->stripe >= stripe_total(shape) || request->bytes > kChunkBytes ||
+      request->offset < start || request->offset - start > stripe_size(shape, request->stripe) ||
+      request->bytes > stripe_size(shape, request->stripe) - (request->offset - start)) {
+    return responder->fail(Error{Code::bad_argument, "request for a chunk outside its stripe"});
+  }
+  const std::uint32_t stripe = stripe_index(entry, request->stripe);
+  if (dataset.state.phase(stripe) == StripePhase::present) {
+    return answer_chunk(shape.identity, request->offset, request->bytes, *responder);
+  }
+  if (request->only_if_present != 0 || dataset.state.owner(stripe) != self_) {
+    return responder->fail(Error{Code::not_found, "the stripe is not here"});
+  }
+  // Shared, because std::function is copyable.
+  auto shared = std::shared_ptr<Responder>(std::move(responder));
+  stager_.bring(StripeRef{ObjectKey{request->dataset, request->entry}, request->stripe}, Stager::Urgency::wanted_now,
+                nullptr,
+                [this, shared, identity = shape.identity, offset = request->offset,
+                 size = request->bytes](const Stager::Outcome& outcome) {
+                  if (outcome.status.ok()) {
+                    answer_chunk(identity, offset, size, *shared);
+                  } else {
+                    shared->fail(outcome.status.error());
+                  }
+                });
+}
+
+void PeerService::answer_chunk(const Identity& identity, std::uint64_t offset, std::uint32_t bytes,
+                               Responder& responder) {
+  responder.respond(bytes, [this, identity, offset](std::span<std::byte> answer) -> Status {
+    FOREBAY_ASSIGN(got, store_.read(identity, offset, answer));
+    if (got != answer.size()) {
+      return Error{Code::io_error, "an object of the buffer is short"};
+    }
+    counters_.peer_bytes_served.fetch_add(got, std::memory_order_relaxed);
+    return {};
+  });
+}
+
+void PeerService::kept_stripes(std::span<const std::byte> bytes, std::unique_ptr<Responder> responder) {
+  const auto request = request_of<KeptStripesRequest>(bytes);
+  if (!request || request->dataset >= datasets_.size() || request->count > kKeptStripesMax) {
+    return responder->fail(Error{Code::bad_argument, "malformed request for kept stripes"});
+  }
+  const StateView& state = datasets_[request->dataset].state;
+  const std::uint32_t all = state.header().stripe_count;
+  if (request->first > all || request->count > all - request->first) {
+    return responder->fail(Error{Code::bad_argument, "request for stripes that do not exist"});
+  }
+  responder->respond((request->count + 7) / 8,
+                     [&state, first = request->first, count = request->count](std::span<std::byte> answer) {
+                       std::fill(answer.begin(), answer.end(), std::byte{0});
+                       for (std::uint32_t i = 0; i < count; ++i) {
+                         if (state.phase(first + i) == StripePhase::present) {
+                           answer[i / 8] |= std::byte{1} << (i % 8);
+                         }
+                       }
+                       return Status{};
+                     });
+}
+
+}  // namespace forebay

@@ -1,0 +1,38 @@
+// PeerService: answers other nodes' requests for stripes and invalidations.
+#pragma once
+
+#include "stage/stager.hpp"
+#include "transport/peer_transport.hpp"
+
+namespace forebay {
+
+// Runs on the transport's thread and never blocks it: reading happens when the answer is filled, staging as events.
+class PeerService final : public RequestHandler {
+ public:
+  PeerService(const StagedDatasets& datasets, ObjectStore& store, Stager& stager, Invalidator& invalidator,
+              Executor& executor, StageCounters& counters, std::uint32_t self)
+      : datasets_(datasets),
+        store_(store),
+        stager_(stager),
+        invalidator_(invalidator),
+        executor_(executor),
+        counters_(counters),
+        self_(self) {}
+
+  void on_request(NodeIndex from, std::span<const std::byte> request, std::unique_ptr<Responder> responder) override;
+
+ private:
+  void read_chunk(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
+  void kept_stripes(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
+  void answer_chunk(const Identity& identity, std::uint64_t offset, std::uint32_t bytes, Responder& responder);
+
+  const StagedDatasets& datasets_;
+  ObjectStore& store_;
+  Stager& stager_;
+  Invalidator& invalidator_;
+  Executor& executor_;
+  StageCounters& counters_;
+  const std::uint32_t self_;
+};
+
+}  // namespace forebay

@@ -1,0 +1,32 @@
+// ReplicaEvictor: makes room by removing what this node can get again from an owner.
+//
+// A clock hand over all objects of the job: what this node owns no stripe of, and what is no longer served, goes. An
+// object that is being brought in stays.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+
+#include "stage/resident_objects.hpp"
+#include "stage/stage_counters.hpp"
+
+namespace forebay {
+
+class ReplicaEvictor {
+ public:
+  ReplicaEvictor(const StagedDatasets& datasets, ResidentObjects& residents, StageCounters& counters)
+      : datasets_(datasets), residents_(residents), counters_(counters) {}
+
+  // Removes replicas until `bytes` were freed or the hand went round once. Returns the bytes freed. Blocks on local I/O.
+  std::uint64_t make_room(std::uint64_t bytes);
+
+ private:
+  const StagedDatasets& datasets_;
+  ResidentObjects& residents_;
+  StageCounters& counters_;
+  std::mutex mutex_;  // One sweep at a time.
+  std::uint32_t dataset_ = 0;
+  std::uint32_t entry_ = 0;
+};
+
+}  // namespace forebay

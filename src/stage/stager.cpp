@@ -1,0 +1,375 @@
+#include "stage/stager.hpp"
+
+#include <utility>
+
+#include "common/log.hpp"
+#include "stage/peer_messages.hpp"
+
+namespace forebay {
+
+// One stripe on its way.
+struct Stager::Flight {
+  StripeRef ref;
+  ObjectShape shape;
+  std::uint32_t stripe;  // in the state table
+  std::uint64_t offset;  // in the object
+  std::uint64_t bytes;
+  Executor* executor;
+  bool background;
+  Progress progress = std::make_shared<std::atomic<std::uint64_t>>(0);
+  std::vector<Done> dones;  // Under the Stager's mutex.
+
+  std::shared_ptr<Landing> landing;
+  std::unique_ptr<OriginReader> reader;
+  Source source = Source::here;
+  std::uint32_t peer = kNoOwner;
+  bool owned = false;
+  std::atomic<std::uint32_t> chunks_left{0};
+  std::mutex mutex;
+  Status failure;  // The first, under `mutex` until chunks_left is 0.
+
+  [[nodiscard]] std::uint32_t chunks() const {
+    return static_cast<std::uint32_t>((bytes + kChunkBytes - 1) / kChunkBytes);
+  }
+  [[nodiscard]] std::uint64_t chunk_offset(std::uint32_t chunk) const { return offset + chunk * kChunkBytes; }
+  [[nodiscard]] std::size_t chunk_size(std::uint32_t chunk) const {
+    return static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, bytes - chunk * kChunkBytes));
+  }
+  [[nodiscard]] bool failed() {
+    const std::lock_guard lock(mutex);
+    return !failure.ok();
+  }
+  // Notes the outcome of one chunk; true for the last.
+  bool chunk_done(const Status& status) {
+    if (status.ok()) {
+      progress->fetch_add(1, std::memory_order_relaxed);
+    } else {
+      const std::lock_guard lock(mutex);
+      if (failure.ok()) {
+        failure = status;
+      }
+    }
+    return chunks_left.fetch_sub(1) == 1;
+  }
+};
+
+Stager::Progress Stager::bring(StripeRef ref, Urgency urgency, std::shared_ptr<Landing> landing, Done done) {
+  const StagedDataset& set = dataset(ref.object);
+  const CatalogEntry& entry = set.view().entry(ref.object.entry);
+  const std::uint32_t stripe = stripe_index(entry, ref.number);
+  const std::uint64_t key = ObjectKey{ref.object.dataset, stripe}.packed();
+  FlightPtr flight;
+  Outcome at_once;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = flights_.find(key); found != flights_.end()) {
+      found->second->dones.push_back(std::move(done));
+      return found->second->progress;
+    }
+    if (stopping_) {
+      at_once.status = Error{Code::cancelled, "staging stopped"};
+    } else if (set.state.bypassed(ref.object.entry)) {
+      at_once.status = Error{Code::changed, "the object is left to the origin"};
+    } else if (set.state.phase(stripe) != StripePhase::present) {
+      flight = std::make_shared<Flight>();
+      flight->ref = ref;
+      flight->shape = shape_of(set, entry);
+      flight->stripe = stripe;
+      flight->offset = ref.number * flight->shape.stripe_bytes;
+      flight->bytes = stripe_size(flight->shape, ref.number);
+      flight->background = urgency == Urgency::background;
+      flight->executor = flight->background ? &parts_.background : &parts_.wanted_now;
+      flight->owned = set.state.owner(stripe) == self();
+      flight->landing = std::move(landing);
+      flight->dones.push_back(std::move(done));
+      flights_.emplace(key, flight);
+    }
+  }
+  if (!flight) {
+    done(at_once);
+    return nullptr;
+  }
+  launch(flight);
+  return flight->progress;
+}
+
+void Stager::launch(const FlightPtr& flight) {
+  if (parts_.residents.enter(flight->ref.object, [this, flight] { launch(flight); })) {
+    flight->executor->post([this, flight] { start(flight); });
+  }
+}
+
+Result<std::shared_ptr<Landing>> Stager::begin(ObjectKey object, std::uint64_t reserve_bytes) {
+  const StagedDataset& set = dataset(object);
+  const ObjectShape shape = shape_of(set, set.view().entry(object.entry));
+  while (true) {
+    auto begun = parts_.store.begin(shape, reserve_bytes);
+    if (begun.ok()) {
+      return std::shared_ptr<Landing>(std::move(begun).value());
+    }
+    if (begun.error().code != Code::no_space || stopping_ || reserve_bytes > parts_.store.usage().capacity_bytes ||
+        parts_.evictor.make_room(reserve_bytes) == 0) {
+      return Error{std::move(begun).error()};
+    }
+  }
+}
+
+void Stager::start(const FlightPtr& flight) {
+  const StagedDataset& set = dataset(flight->ref.object);
+  set.state.set_phase(flight->stripe, StripePhase::staging);
+  if (!flight->landing) {
+    auto landing = begin(flight->ref.object, flight->bytes);
+    if (!landing.ok()) {
+      return finish(flight, std::move(landing).error());
+    }
+    flight->landing = std::move(landing).value();
+  }
+  if (flight->bytes == 0) {
+    return seal(flight);
+  }
+  const std::uint32_t owner = set.state.owner(flight->stripe);
+  if (owner == kNoOwner) {
+    return finish(flight, Error{Code::no_space, "the object fits on no node (its buffers are too small)"});
+  }
+  if (!flight->owned) {
+    return read_peer(flight, owner);
+  }
+  if (const std::uint32_t keeper = kept_elsewhere(set.state, flight->stripe); keeper != kNoOwner) {
+    return read_peer(flight, keeper);
+  }
+  read_origin(flight);
+}
+
+void Stager::spread_chunks(const FlightPtr& flight, const std::function<void(std::uint32_t)>& run) {
+  const std::uint32_t chunks = flight->chunks();
+  flight->failure = {};
+  flight->chunks_left = chunks;
+  for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
+    run(chunk);
+  }
+}
+
+// From the origin.
+
+void Stager::read_origin(const FlightPtr& flight) {
+  const StagedDataset& set = dataset(flight->ref.object);
+  flight->source = Source::origin;
+  auto opened = set.origin->open(set.catalog->path_of(flight->ref.object.entry),
+                                 set.view().entry(flight->ref.object.entry));
+  if (!opened.ok()) {
+    return finish(flight, std::move(opened).error());
+  }
+  flight->reader = std::move(opened).value();
+  spread_chunks(flight, [this, &flight](std::uint32_t chunk) {
+    if (chunk + 1 == flight->chunks()) {
+      read_origin_chunk(flight, chunk);  // The last (or only) one on this thread.
+    } else {
+      flight->executor->post([this, flight, chunk] { read_origin_chunk(flight, chunk); });
+    }
+  });
+}
+
+void Stager::read_origin_chunk(const FlightPtr& flight, std::uint32_t chunk) {
+  Status status;
+  if (stopping_) {
+    status = Error{Code::cancelled, "staging stopped"};
+  } else if (!flight->failed()) {
+    status = copy_origin_chunk(*flight, chunk);
+  }
+  origin_chunk_done(flight, status);
+}
+
+Status Stager::copy_origin_chunk(Flight& flight, std::uint32_t chunk) {
+  const std::size_t bytes = flight.chunk_size(chunk);
+  if (flight.background) {
+    parts_.rate_limit.wait_for(bytes, stopping_);
+  }
+  std::unique_ptr<std::byte[]> spare;
+  ChunkBuffers::Buffer buffer;
+  if (!origin_buffers_.try_acquire(&buffer)) {
+    spare.reset(new std::byte[bytes]);
+  }
+  const std::span<std::byte> into = spare ? std::span(spare.get(), bytes) : buffer.first(bytes);
+  Status read;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    read = flight.reader->read(flight.chunk_offset(chunk), into);
+    if (read.ok() || (read.error().code != Code::io_error && read.error().code != Code::timed_out)) {
+      break;
+    }
+  }
+  FOREBAY_TRY(read);
+  parts_.counters.origin_bytes_read.fetch_add(bytes, std::memory_order_relaxed);
+  return flight.landing->write_chunk(flight.chunk_offset(chunk), into);
+}
+
+void Stager::origin_chunk_done(const FlightPtr& flight, const Status& status) {
+  if (!flight->chunk_done(status)) {
+    return;
+  }
+  Status all = flight->failure;
+  if (all.ok()) {
+    all = flight->reader->verify_unchanged();
+  }
+  if (all.ok()) {
+    return seal(flight);
+  }
+  finish(flight, std::move(all));
+}
+
+// From a peer.
+
+void Stager::read_peer(const FlightPtr& flight, std::uint32_t peer) {
+  flight->source = Source::peer;
+  flight->peer = peer;
+  spread_chunks(flight, [this, &flight](std::uint32_t chunk) { fetch_chunk(flight, chunk, 1); });
+}
+
+void Stager::fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attempt) {
+  peer_buffers_.acquire([this, flight, chunk, attempt](ChunkBuffers::Buffer acquired) {
+    if (stopping_ || flight->failed()) {
+      return flight->executor->post(
+          [this, flight] { peer_chunk_done(flight, Error{Code::cancelled, "staging stopped"}); });
+    }
+    ReadChunkRequest request;
+    request.only_if_present = flight->owned ? 1 : 0;
+    request.dataset = flight->ref.object.dataset;
+    request.entry = flight->ref.object.entry;
+    request.stripe = flight->ref.number;
+    request.offset = flight->chunk_offset(chunk);
+    request.bytes = static_cast<std::uint32_t>(flight->chunk_size(chunk));
+    const auto buffer = std::make_shared<ChunkBuffers::Buffer>(std::move(acquired));
+    const auto into = buffer->first(request.bytes);
+    parts_.transport.fetch(
+        NodeIndex{flight->peer}, request_bytes(request), into,
+        [this, flight, chunk, attempt, buffer, into](const Result<std::size_t>& landed) {
+          if (!landed.ok() && landed.error().code == Code::corrupt && attempt < kAttempts) {
+            return fetch_chunk(flight, chunk, attempt + 1);
+          }
+          Status status;
+          if (!landed.ok()) {
+            status = landed.error();
+          } else if (*landed != into.size()) {
+            status = Error{Code::corrupt, "a peer's answer is short"};
+          }
+          // Off the transport's thread.
+          flight->executor->post([this, flight, chunk, buffer, into, status] {
+            Status written = status;
+            if (written.ok()) {
+              parts_.counters.peer_bytes.fetch_add(into.size(), std::memory_order_relaxed);
+              written = flight->landing->write_chunk(flight->chunk_offset(chunk), into);
+            }
+            *buffer = {};
+            peer_chunk_done(flight, written);
+          });
+        });
+  });
+}
+
+void Stager::peer_chunk_done(const FlightPtr& flight, const Status& status) {
+  if (!flight->chunk_done(status)) {
+    return;
+  }
+  if (flight->failure.ok()) {
+    return seal(flight);
+  }
+  if (flight->owned && !stopping_) {
+    // The node that had kept it has it no more: the origin does.
+    dataset(flight->ref.object).state.set_absent_hint(flight->stripe, 0);
+    return read_origin(flight);
+  }
+  finish(flight, flight->failure);
+}
+
+// The end.
+
+void Stager::seal(const FlightPtr& flight) {
+  const ObjectKey object = flight->ref.object;
+  const StagedDataset& set = dataset(object);
+  auto checksum = flight->landing->complete_stripe(flight->ref.number);
+  if (!checksum.ok()) {
+    return finish(flight, std::move(checksum).error());
+  }
+  bool whole = true;
+  {
+    const std::lock_guard lock(mutex_);  // Of two last stripes, exactly one sees a whole object.
+    set.state.set_present(flight->stripe, *checksum);
+    const CatalogEntry& entry = set.view().entry(object.entry);
+    for (std::uint32_t number = 0; number < stripe_total(flight->shape) && whole; ++number) {
+      whole = set.state.phase(stripe_index(entry, number)) == StripePhase::present;
+    }
+  }
+  Status published;
+  if (whole) {
+    const auto inode = flight->landing->publish();
+    if (inode.ok()) {
+      set.state.publish_inode(object.entry, *inode);
+    } else {
+      published = inode.error();
+    }
+  }
+  if (flight->owned) {
+    parts_.counters.staged_bytes.fetch_add(flight->bytes, std::memory_order_relaxed);
+    if (whole) {
+      parts_.counters.staged_objects.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  finish(flight, std::move(published));
+}
+
+Status Stager::publish(ObjectKey object) {
+  const StagedDataset& set = dataset(object);
+  FOREBAY_ASSIGN(landing, begin(object, 0));
+  FOREBAY_ASSIGN(inode, landing->publish());
+  set.state.publish_inode(object.entry, inode);
+  return {};
+}
+
+void Stager::leave_to_origin(Flight& flight, const Error& error) {
+  const ObjectKey object = flight.ref.object;
+  if (dataset(object).state.set_bypass(object.entry)) {
+    parts_.counters.left_to_origin.fetch_add(1, std::memory_order_relaxed);
+    log_debug("left to the origin: {}", error.text);
+  }
+  const InvalidateItem item{object.dataset, object.entry, static_cast<std::uint32_t>(InvalidateScope::entry)};
+  parts_.invalidator.invalidate(std::span(&item, 1), nullptr);
+}
+
+void Stager::finish(const FlightPtr& flight, Status status) {
+  const ObjectKey object = flight->ref.object;
+  const StagedDataset& set = dataset(object);
+  if (!status.ok()) {
+    const Error& error = status.error();
+    if (error.code == Code::no_space) {
+      parts_.counters.does_not_fit.fetch_add(1, std::memory_order_relaxed);
+    } else if (error.code == Code::io_error || error.code == Code::corrupt || error.code == Code::timed_out ||
+               error.code == Code::unavailable) {
+      parts_.counters.errors.fetch_add(1, std::memory_order_relaxed);
+      log_warning("{}", error.text);
+    }
+    if (flight->source == Source::origin && error.code != Code::no_space && error.code != Code::cancelled) {
+      leave_to_origin(*flight, error);
+    }
+  }
+  flight->landing.reset();
+  flight->reader.reset();
+  std::vector<Done> dones;
+  {
+    const std::lock_guard lock(mutex_);
+    if (set.state.phase(flight->stripe) == StripePhase::staging) {
+      set.state.set_phase(flight->stripe, StripePhase::absent);
+    }
+    flights_.erase(ObjectKey{object.dataset, flight->stripe}.packed());
+    dones = std::move(flight->dones);
+  }
+  parts_.residents.leave(object);
+  if (status.ok() && set.state.bypassed(object.entry)) {
+    parts_.residents.remove(object);
+    status = Error{Code::changed, "the object changed while it was brought in"};
+  }
+  const Outcome outcome{std::move(status), flight->source};
+  for (auto& done : dones) {
+    done(outcome);
+  }
+}
+
+}  // namespace forebay

@@ -1,0 +1,106 @@
+// Stager: makes stripes present on this node, each from the one place it should come from.
+//
+// A stripe this node owns comes from the origin (or from a node that kept it in an earlier run); any other from
+// its owner, who stages it first. Whoever wants a stripe that is already on its way joins it, so the origin is read once
+// job-wide. Work moves as events: pool threads do local and origin I/O, nobody waits for a peer.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "common/executor.hpp"
+#include "stage/chunk_buffers.hpp"
+#include "stage/invalidator.hpp"
+#include "stage/rate_limit.hpp"
+#include "stage/replica_evictor.hpp"
+#include "stage/resident_objects.hpp"
+#include "stage/stage_counters.hpp"
+#include "transport/peer_transport.hpp"
+
+namespace forebay {
+
+class Stager {
+ public:
+  enum class Urgency { background, wanted_now };
+  enum class Source { here, peer, origin };
+  struct Outcome {
+    // Codes: changed (left to the origin), no_space, io_error, corrupt, unavailable, timed_out, cancelled, permission, not_found.
+    Status status;
+    Source source = Source::here;
+  };
+  // On any thread; must not block.
+  using Done = std::function<void(const Outcome&)>;
+  // Grows while a stripe is on its way: silence means that it hangs.
+  using Progress = std::shared_ptr<std::atomic<std::uint64_t>>;
+
+  // All outlive the Stager. The executors are two, so that what is wanted now does not queue behind prefetching.
+  struct Parts {
+    const StagedDatasets& datasets;
+    ObjectStore& store;
+    PeerTransport& transport;
+    Executor& background;
+    Executor& wanted_now;
+    ResidentObjects& residents;
+    ReplicaEvictor& evictor;
+    Invalidator& invalidator;
+    StageCounters& counters;
+    RateLimit& rate_limit;  // Of background staging.
+  };
+  // Chunks in flight from peers.
+  static constexpr std::size_t kPeerChunksMax = 16;
+  // Buffers for reading the origin; more than this many threads read one after the other.
+  static constexpr std::size_t kOriginChunksMax = 64;
+  // How often a chunk that arrived damaged, or an origin's failing read, is tried.
+  static constexpr int kAttempts = 3;
+
+  explicit Stager(const Parts& parts) : parts_(parts) {}
+
+  // Never blocks; from any thread. `done` may run before bring() returns. `landing`: one of the object with room reserved
+  // for this stripe, or none. Callers bound how many they have in flight.
+  Progress bring(StripeRef stripe, Urgency urgency, std::shared_ptr<Landing> landing, Done done);
+
+  // All stripes are present, the object has no final name yet: gives it one. Blocks on local I/O.
+  Status publish(ObjectKey object);
+
+  // Opens a landing of `reserve_bytes`, evicting replicas until there is room. Blocks on local I/O.
+  Result<std::shared_ptr<Landing>> begin(ObjectKey object, std::uint64_t reserve_bytes);
+
+  // From now on everything ends soon, with `cancelled`.
+  void stop() { stopping_ = true; }
+  [[nodiscard]] const std::atomic<bool>& stopping() const { return stopping_; }
+
+ private:
+  struct Flight;
+  using FlightPtr = std::shared_ptr<Flight>;
+
+  void launch(const FlightPtr& flight);
+  void start(const FlightPtr& flight);
+  void read_origin(const FlightPtr& flight);
+  void read_origin_chunk(const FlightPtr& flight, std::uint32_t chunk);
+  Status copy_origin_chunk(Flight& flight, std::uint32_t chunk);
+  void origin_chunk_done(const FlightPtr& flight, const Status& status);
+  void read_peer(const FlightPtr& flight, std::uint32_t peer);
+  void fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attempt);
+  void peer_chunk_done(const FlightPtr& flight, const Status& status);
+  void seal(const FlightPtr& flight);
+  void finish(const FlightPtr& flight, Status status);
+  void leave_to_origin(Flight& flight, const Error& error);
+  void spread_chunks(const FlightPtr& flight, const std::function<void(std::uint32_t)>& run);
+
+  [[nodiscard]] const StagedDataset& dataset(ObjectKey object) const { return parts_.datasets[object.dataset]; }
+  [[nodiscard]] std::uint32_t self() const { return parts_.transport.self().value; }
+
+  const Parts parts_;
+  std::atomic<bool> stopping_{false};
+  ChunkBuffers peer_buffers_{kPeerChunksMax};
+  ChunkBuffers origin_buffers_{kOriginChunksMax};
+  std::mutex mutex_;
+  std::unordered_map<std::uint64_t, FlightPtr> flights_;  // By dataset and stripe.
+};
+
+}  // namespace forebay
