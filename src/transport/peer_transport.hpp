@@ -18,14 +18,15 @@
 
 namespace forebay {
 
-inline constexpr std::size_t kRequestBytesMax = 64u << 10;  // The most one request carries; an answer carries kChunkBytes.
+inline constexpr std::size_t kRequestBytesMax =
+    64u << 10;  // The most one request carries; an answer carries kChunkBytes.
 
 // The answering side of one request. Exactly one of the two calls, from any thread, later if need be;
 // destroyed without an answer, it fails the request (unavailable).
 class Responder {
  public:
-  // Runs on an executor thread once there is memory for the answer (`answer.size()` == bytes). It may block on
-  // local I/O. An Error it returns fails the request with that code and text.
+  // Runs on an executor thread once there is memory for the answer (`answer.size()` == bytes). It may block
+  // on local I/O. An Error it returns fails the request with that code and text.
   using Fill = std::function<Status(std::span<std::byte> answer)>;
 
   virtual ~Responder() = default;
@@ -38,14 +39,15 @@ class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
   // On the transport's own thread: must not block. `request` is valid during the call only.
-  virtual void on_request(NodeIndex from, std::span<const std::byte> request, std::unique_ptr<Responder> responder) = 0;
+  virtual void on_request(NodeIndex from, std::span<const std::byte> request,
+                          std::unique_ptr<Responder> responder) = 0;
 };
 
 class PeerTransport {
  public:
-  // Bytes landed, or: timed_out, unavailable (peer or transport gone), corrupt (checksum), bad_argument (the answer
-  // is larger than `into`, the request too large), and whatever code the peer failed it with.
-  // On the transport's own thread: must not block.
+  // Bytes landed, or: timed_out, unavailable (peer or transport gone), corrupt (checksum), bad_argument (the
+  // answer is larger than `into`, the request too large), and whatever code the peer failed it with. On the
+  // transport's own thread: must not block.
   using Done = std::function<void(Result<std::size_t>)>;
 
   virtual ~PeerTransport() = default;
@@ -54,7 +56,8 @@ class PeerTransport {
 
   // From any thread; never blocks. `request` is copied; `into` must stay valid until `done` ran. A fetch from
   // self() works and goes through the same handler. Requests to one peer may be answered in any order.
-  virtual void fetch(NodeIndex peer, std::span<const std::byte> request, std::span<std::byte> into, Done done) = 0;
+  virtual void fetch(NodeIndex peer, std::span<const std::byte> request, std::span<std::byte> into,
+                     Done done) = 0;
 
   // Before the first fetch anywhere; `handler` outlives the transport. Requests that arrive earlier wait.
   virtual void serve(RequestHandler& handler) = 0;

@@ -1,0 +1,214 @@
+#include "transport/mpi/fetches.hpp"
+
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace forebay {
+
+Fetches::Fetches(Messenger& messenger, NodeIndex self, std::uint32_t nodes, Options options)
+    : messenger_(messenger), self_(self), options_(options), peers_(nodes) {}
+
+std::optional<std::uint64_t> Fetches::start(command::Fetch&& fetch, Clock::time_point now) {
+  const auto refuse = [&fetch](Code code, std::string text) {
+    fetch.done(Error{code, std::move(text)});
+    return std::nullopt;
+  };
+  if (fetch.peer.value >= peers_.size()) {
+    return refuse(Code::bad_argument,
+                  fmt::format("node {} is no peer (there are {} nodes)", fetch.peer.value, peers_.size()));
+  }
+  if (fetch.request.size() > kRequestBytesMax) {
+    return refuse(Code::bad_argument, fmt::format("request of {} bytes is too large (the most is {})",
+                                                  fetch.request.size(), kRequestBytesMax));
+  }
+  if (fetches_.size() >= options_.in_flight_max) {
+    return refuse(Code::unavailable, fmt::format("too many fetches in flight ({})", fetches_.size()));
+  }
+  const auto id = next_id_++;
+  const auto entry =
+      fetches_.try_emplace(id, InFlight{std::move(fetch), now + options_.deadline, State::waiting, 0, {}})
+          .first;
+  const auto peer = entry->second.fetch.peer;
+  if (peer == self_) {
+    entry->second.state = State::asked;
+  } else if (peers_[peer.value].asked < options_.asked_per_peer_max) {
+    ask(entry);
+  } else {
+    peers_[peer.value].waiting.push_back(id);
+  }
+  return id;
+}
+
+void Fetches::ask(Entry entry) {
+  auto& [id, in_flight] = *entry;
+  in_flight.state = State::asked;
+  ++peers_[in_flight.fetch.peer.value].asked;
+  MessageHeader header;
+  header.kind = MessageKind::request;
+  header.id = id;
+  header.room = in_flight.fetch.into.size();
+  header.checksum = checksum_bytes(in_flight.fetch.request.data(), in_flight.fetch.request.size());
+  messenger_.send(in_flight.fetch.peer, header, in_flight.fetch.request);
+}
+
+void Fetches::replied(NodeIndex peer) {
+  auto& [asked, waiting] = peers_[peer.value];
+  FOREBAY_CHECK(asked > 0);
+  --asked;
+  while (!waiting.empty() && asked < options_.asked_per_peer_max) {
+    const auto next = fetches_.find(waiting.front());
+    waiting.pop_front();
+    if (next != fetches_.end()) {
+      ask(next);
+    }
+  }
+}
+
+void Fetches::on_reply(NodeIndex from, const MessageHeader& header, std::span<const std::byte> payload) {
+  replied(from);
+  const auto entry = fetches_.find(header.id);
+  if (entry == fetches_.end() || entry->second.state != State::asked || entry->second.fetch.peer != from) {
+    // Too late: the fetch has ended, and its memory is not ours any more.
+    if (header.kind == MessageKind::reply_slot) {
+      release(from, header);
+    }
+    return;
+  }
+  switch (header.kind) {
+    case MessageKind::reply_inline:
+      return land_inline(entry, header, payload);
+    case MessageKind::reply_slot:
+      return land_slot(entry, header);
+    default:
+      return end(entry, Error{static_cast<Code>(header.code),
+                              std::string(reinterpret_cast<const char*>(payload.data()), payload.size()),
+                              header.errno_value});
+  }
+}
+
+void Fetches::land_inline(Entry entry, const MessageHeader& header, std::span<const std::byte> payload) {
+  const auto into = entry->second.fetch.into;
+  if (payload.size() > into.size() || checksum_bytes(payload.data(), payload.size()) != header.checksum) {
+    return end(entry, Error{Code::corrupt, fmt::format("answer of node {} is damaged (its checksum differs)",
+                                                       entry->second.fetch.peer.value)});
+  }
+  if (!payload.empty()) {
+    std::memcpy(into.data(), payload.data(), payload.size());
+  }
+  end(entry, payload.size());
+}
+
+void Fetches::land_slot(Entry entry, const MessageHeader& header) {
+  auto& in_flight = entry->second;
+  if (header.bytes > in_flight.fetch.into.size() || header.bytes > kChunkBytes) {
+    release(in_flight.fetch.peer, header);
+    return end(entry,
+               Error{Code::corrupt, fmt::format("answer of node {} is damaged (its length is too large)",
+                                                in_flight.fetch.peer.value)});
+  }
+  in_flight.state = State::landing;
+  in_flight.bytes = header.bytes;
+  in_flight.reply = header;
+  ++landing_;
+  messenger_.get(in_flight.fetch.peer, header.offset, in_flight.fetch.into.first(header.bytes), entry->first);
+}
+
+void Fetches::on_got(std::uint64_t id, const Status& status) {
+  const auto entry = fetches_.find(id);
+  FOREBAY_CHECK(entry != fetches_.end() && entry->second.state == State::landing);
+  const auto& in_flight = entry->second;
+  release(in_flight.fetch.peer, in_flight.reply);
+  if (!status.ok()) {
+    return end(entry, status.error());
+  }
+  if (checksum_bytes(in_flight.fetch.into.data(), in_flight.bytes) != in_flight.reply.checksum) {
+    return end(entry, Error{Code::corrupt, fmt::format("answer of node {} is damaged (its checksum differs)",
+                                                       in_flight.fetch.peer.value)});
+  }
+  end(entry, in_flight.bytes);
+}
+
+void Fetches::on_request_not_sent(NodeIndex peer, std::uint64_t id, const Error& error) {
+  replied(peer);
+  fail(id, error);
+}
+
+void Fetches::fail(std::uint64_t id, const Error& error) {
+  const auto entry = fetches_.find(id);
+  if (entry != fetches_.end() && entry->second.state != State::landing) {
+    end(entry, error);
+  }
+}
+
+std::optional<std::span<std::byte>> Fetches::begin_local_fill(std::uint64_t id, std::size_t bytes) {
+  const auto entry = fetches_.find(id);
+  if (entry == fetches_.end()) {
+    return std::nullopt;
+  }
+  entry->second.state = State::landing;
+  entry->second.bytes = bytes;
+  ++landing_;
+  return entry->second.fetch.into.first(bytes);
+}
+
+void Fetches::finish_local(std::uint64_t id, const Status& status) {
+  const auto entry = fetches_.find(id);
+  FOREBAY_CHECK(entry != fetches_.end() && entry->second.state == State::landing);
+  if (status.ok()) {
+    end(entry, entry->second.bytes);
+  } else {
+    end(entry, status.error());
+  }
+}
+
+void Fetches::expire(Clock::time_point now) {
+  for (auto entry = fetches_.begin(); entry != fetches_.end() && entry->second.deadline <= now;) {
+    const auto expired = entry++;
+    if (expired->second.state == State::landing) {
+      continue;
+    }
+    auto& waiting = peers_[expired->second.fetch.peer.value].waiting;
+    if (!waiting.empty() && waiting.front() == expired->first) {
+      waiting.pop_front();
+    }
+    end(expired,
+        Error{Code::timed_out, fmt::format("node {} did not answer within {} ms",
+                                           expired->second.fetch.peer.value, options_.deadline.count())});
+  }
+}
+
+void Fetches::end_all(const Error& error) {
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, in_flight] : fetches_) {
+    if (in_flight.state != State::landing) {
+      ids.push_back(id);
+    }
+  }
+  for (auto& peer : peers_) {
+    peer.waiting.clear();
+  }
+  for (const auto id : ids) {
+    fail(id, error);
+  }
+}
+
+void Fetches::release(NodeIndex peer, const MessageHeader& reply) {
+  MessageHeader header;
+  header.kind = MessageKind::release;
+  header.slot = reply.slot;
+  header.generation = reply.generation;
+  messenger_.send(peer, header);
+}
+
+void Fetches::end(Entry entry, Result<std::size_t> result) {
+  auto ended = std::move(entry->second);
+  fetches_.erase(entry);
+  if (ended.state == State::landing) {
+    --landing_;
+  }
+  ended.fetch.done(std::move(result));
+}
+
+}  // namespace forebay

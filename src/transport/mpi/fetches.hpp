@@ -1,0 +1,83 @@
+// Fetches: this rank's own questions, from fetch() until `done` ran. Engine thread only.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "transport/mpi/command_queue.hpp"
+#include "transport/mpi/messenger.hpp"
+
+namespace forebay {
+
+class Fetches {
+ public:
+  using Clock = std::chrono::steady_clock;
+  struct Options {
+    std::chrono::milliseconds deadline;
+    std::size_t asked_per_peer_max;  // Requests a peer has to remember at once; further ones wait here.
+    std::size_t in_flight_max;       // Waiting ones included.
+  };
+
+  Fetches(Messenger& messenger, NodeIndex self, std::uint32_t nodes, Options options);
+
+  // Asks the peer, now or when its turn comes. A fetch from self() is not sent: the caller hands it to the
+  // handler and the answer comes through begin_local_fill. Returns its id, or nothing where `done` already
+  // ran with an error.
+  std::optional<std::uint64_t> start(command::Fetch&& fetch, Clock::time_point now);
+
+  // The messages that answer.
+  void on_reply(NodeIndex from, const MessageHeader& header, std::span<const std::byte> payload);
+  void on_got(std::uint64_t id, const Status& status);
+  void on_request_not_sent(NodeIndex peer, std::uint64_t id, const Error& error);
+  void fail(std::uint64_t id, const Error& error);
+
+  // The memory a fetch from self() may be answered into, and from now on it only ends with finish_local.
+  // Nothing when it has ended already.
+  std::optional<std::span<std::byte>> begin_local_fill(std::uint64_t id, std::size_t bytes);
+  void finish_local(std::uint64_t id, const Status& status);
+
+  // Ends with timed_out what is past its deadline. Where bytes are landing just now, that is waited for.
+  void expire(Clock::time_point now);
+  // Ends everything but what landing() counts.
+  void end_all(const Error& error);
+
+  [[nodiscard]] std::size_t in_flight() const { return fetches_.size(); }
+  // Fetches into whose memory somebody may be writing.
+  [[nodiscard]] std::size_t landing() const { return landing_; }
+
+ private:
+  enum class State : std::uint8_t { waiting, asked, landing };
+  struct InFlight {
+    command::Fetch fetch;
+    Clock::time_point deadline;
+    State state = State::waiting;
+    std::size_t bytes = 0;  // Of the answer; this and `reply` once landing.
+    MessageHeader reply{};
+  };
+  struct Peer {
+    std::size_t asked = 0;              // Requests it has not replied to, ended fetches' included.
+    std::deque<std::uint64_t> waiting;  // May name ended fetches.
+  };
+  using Entry = std::map<std::uint64_t, InFlight>::iterator;
+
+  void ask(Entry entry);
+  void replied(NodeIndex peer);
+  void land_inline(Entry entry, const MessageHeader& header, std::span<const std::byte> payload);
+  void land_slot(Entry entry, const MessageHeader& header);
+  void release(NodeIndex peer, const MessageHeader& reply);
+  void end(Entry entry, Result<std::size_t> result);
+
+  Messenger& messenger_;
+  const NodeIndex self_;
+  const Options options_;
+  std::vector<Peer> peers_;
+  std::map<std::uint64_t, InFlight> fetches_;  // By id: the oldest, whose deadline is the next, first.
+  std::uint64_t next_id_ = 1;
+  std::size_t landing_ = 0;
+};
+
+}  // namespace forebay
