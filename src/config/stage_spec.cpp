@@ -1,0 +1,117 @@
+#include "config/stage_spec.hpp"
+
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "shared/session_layout.hpp"
+
+namespace forebay {
+namespace {
+
+// Where the separator is: the last unescaped '=' with a '/' behind it.
+std::optional<std::size_t> separator_of(std::string_view text) {
+  for (std::size_t at = text.size(); at-- > 1;) {
+    if (text[at] == '=' && at + 1 < text.size() && text[at + 1] == '/' && text[at - 1] != '\\') {
+      return at;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string without_escapes(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == '=') {
+      continue;
+    }
+    plain += text[i];
+  }
+  return plain;
+}
+
+std::string with_escapes(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '=') {
+      escaped += '\\';
+    }
+    escaped += c;
+  }
+  return escaped;
+}
+
+bool is_below(const std::string& path, const std::string& directory) {
+  return path.size() > directory.size() && path.compare(0, directory.size(), directory) == 0 &&
+         path[directory.size()] == '/';
+}
+
+}  // namespace
+
+std::string absolute_path(std::string_view path, const std::string& working_directory) {
+  const std::string whole =
+      path.starts_with('/') ? std::string(path) : working_directory + "/" + std::string(path);
+  std::string normal;
+  for (std::size_t at = 0; at < whole.size();) {
+    const auto end = std::min(whole.find('/', at), whole.size());
+    const auto part = std::string_view(whole).substr(at, end - at);
+    if (part == "..") {
+      normal.erase(normal.empty() ? 0 : normal.rfind('/'));
+    } else if (!part.empty() && part != ".") {
+      normal.append("/").append(part);
+    }
+    at = end + 1;
+  }
+  return normal.empty() ? "/" : normal;
+}
+
+Result<StageSpec> parse_stage(std::string_view text, const std::string& working_directory) {
+  const auto separator = separator_of(text);
+  const auto origin = without_escapes(text.substr(0, separator.value_or(text.size())));
+  const auto mount = separator ? without_escapes(text.substr(*separator + 1)) : origin;
+  if (origin.empty()) {
+    return Error{Code::bad_argument,
+                 fmt::format("'{}' names no origin (it is empty) write ORIGIN or ORIGIN=/MOUNT", text)};
+  }
+  StageSpec spec;
+  // Not normalised: the kernel resolves `..` behind a link, text cannot.
+  const bool is_url = origin.find("://") != std::string::npos;
+  spec.origin = is_url || origin.starts_with('/') ? origin : working_directory + "/" + origin;
+  if (is_url && !separator) {
+    return Error{Code::bad_argument,
+                 fmt::format("'{}' has no mount (it is not a directory) write ORIGIN=/MOUNT", text)};
+  }
+  spec.mount = absolute_path(mount, working_directory);
+  if (spec.mount == "/") {
+    return Error{Code::bad_argument,
+                 fmt::format("cannot stage '{}' at / (everything would be below it)", text)};
+  }
+  if (spec.mount.size() >= kMountBytesMax || spec.origin.size() >= kMountBytesMax) {
+    return Error{Code::bad_argument,
+                 fmt::format("cannot stage '{}' (a path above {} bytes)", text, kMountBytesMax - 1)};
+  }
+  return spec;
+}
+
+std::string stage_text(const StageSpec& spec) {
+  return with_escapes(spec.origin) + "=" + with_escapes(spec.mount);
+}
+
+Status check_stages(std::span<const StageSpec> stages) {
+  if (stages.size() > kDatasetsMax) {
+    return Error{Code::bad_argument,
+                 fmt::format("{} datasets are too many (at most {})", stages.size(), kDatasetsMax)};
+  }
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    for (std::size_t k = 0; k < stages.size(); ++k) {
+      if (i != k && (stages[i].mount == stages[k].mount || is_below(stages[i].mount, stages[k].mount))) {
+        return Error{Code::bad_argument,
+                     fmt::format("mount {} overlaps mount {} (a path would be in two datasets)",
+                                 stages[i].mount, stages[k].mount)};
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace forebay

@@ -1,0 +1,34 @@
+// StageSpec: one `--stage ORIGIN[=MOUNT]`.
+//
+// ORIGIN is where the data lives, MOUNT the path applications use; without it, applications use ORIGIN's own
+// path. The last `=` that a `/` follows separates the two, so that `/data/dt=2024` needs no care; `\=` is a
+// literal `=`.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.hpp"
+
+namespace forebay {
+
+struct StageSpec {
+  std::string origin;  // absolute, links not resolved
+  std::string mount;   // absolute, normalised, without trailing slash, links not resolved
+  friend bool operator==(const StageSpec&, const StageSpec&) = default;
+};
+
+// Relative paths are below `working_directory`. Code: bad_argument (empty, the mount is `/` or too long).
+Result<StageSpec> parse_stage(std::string_view text, const std::string& working_directory);
+// What parse_stage() reads back as `spec`.
+std::string stage_text(const StageSpec& spec);
+// Code: bad_argument (a mount inside or equal to another, more than kDatasetsMax).
+Status check_stages(std::span<const StageSpec> stages);
+
+// `path` below `working_directory` made absolute, without `.`, `..`, doubled or trailing slashes; links are
+// not resolved.
+std::string absolute_path(std::string_view path, const std::string& working_directory);
+
+}  // namespace forebay
