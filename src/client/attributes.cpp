@@ -1,0 +1,155 @@
+#include "client/attributes.hpp"
+
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "client/place_path.hpp"
+#include "client/system_call.hpp"
+
+namespace forebay {
+namespace {
+
+constexpr int64_t kNsPerS = 1000000000;
+
+struct Seconds {
+  int64_t s;
+  int64_t ns;
+};
+// Nanoseconds before 1970 count forward from the second below. No time is 1970.
+Seconds seconds_of(int64_t ns) {
+  if (ns == kNoTime) {
+    return {0, 0};
+  }
+  const int64_t rest = ns % kNsPerS;
+  return rest < 0 ? Seconds{ns / kNsPerS - 1, rest + kNsPerS} : Seconds{ns / kNsPerS, rest};
+}
+
+struct timespec timespec_of(int64_t ns) {
+  const Seconds at = seconds_of(ns);
+  struct timespec result;
+  result.tv_sec = at.s;
+  result.tv_nsec = at.ns;
+  return result;
+}
+
+struct statx_timestamp statx_time_of(int64_t ns) {
+  const Seconds at = seconds_of(ns);
+  struct statx_timestamp result = {};
+  result.tv_sec = at.s;
+  result.tv_nsec = static_cast<uint32_t>(at.ns);
+  return result;
+}
+
+int64_t ns_of(const struct timespec& at) { return at.tv_sec * kNsPerS + at.tv_nsec; }
+
+}  // namespace
+
+void fill_stat(const Session& session, Place place, struct stat* into) {
+  const CatalogView& catalog = session.dataset_of(place).catalog;
+  const CatalogEntry& entry = session.entry_of(place);
+  const CatalogOwner& owner = catalog.owner(entry);
+  const CatalogFileSystem& file_system = catalog.file_system(entry);
+  memset(into, 0, sizeof *into);
+  into->st_dev = file_system.device;
+  into->st_ino = entry.inode;
+  into->st_nlink = entry.links;
+  into->st_mode = entry.mode;
+  into->st_uid = owner.uid;
+  into->st_gid = owner.gid;
+  into->st_size = static_cast<off_t>(entry.size);
+  into->st_blksize = static_cast<blksize_t>(file_system.block_bytes);
+  into->st_blocks = static_cast<blkcnt_t>(entry.blocks);
+  into->st_atim = timespec_of(entry.atime_ns);
+  into->st_mtim = timespec_of(entry.mtime_ns);
+  into->st_ctim = timespec_of(entry.ctime_ns);
+}
+
+void fill_statx(const Session& session, Place place, struct statx* into) {
+  const CatalogView& catalog = session.dataset_of(place).catalog;
+  const CatalogEntry& entry = session.entry_of(place);
+  const CatalogOwner& owner = catalog.owner(entry);
+  const CatalogFileSystem& file_system = catalog.file_system(entry);
+  memset(into, 0, sizeof *into);
+  into->stx_mask = STATX_BASIC_STATS | (entry.btime_ns == kNoTime ? 0 : STATX_BTIME);
+  into->stx_blksize = static_cast<uint32_t>(file_system.block_bytes);
+  into->stx_nlink = entry.links;
+  into->stx_uid = owner.uid;
+  into->stx_gid = owner.gid;
+  into->stx_mode = entry.mode;
+  into->stx_ino = entry.inode;
+  into->stx_size = entry.size;
+  into->stx_blocks = entry.blocks;
+  into->stx_atime = statx_time_of(entry.atime_ns);
+  into->stx_btime = statx_time_of(entry.btime_ns);
+  into->stx_ctime = statx_time_of(entry.ctime_ns);
+  into->stx_mtime = statx_time_of(entry.mtime_ns);
+  into->stx_dev_major = major(file_system.device);
+  into->stx_dev_minor = minor(file_system.device);
+}
+
+void fill_statfs(const Session& session, Place place, struct statfs* into) {
+  const CatalogFileSystem& from = session.dataset_of(place).catalog.file_system(session.entry_of(place));
+  memset(into, 0, sizeof *into);
+  into->f_type = static_cast<decltype(into->f_type)>(from.type);
+  into->f_bsize = static_cast<decltype(into->f_bsize)>(from.bsize);
+  into->f_blocks = from.blocks;
+  into->f_bfree = from.bfree;
+  into->f_bavail = from.bavail;
+  into->f_files = from.files;
+  into->f_ffree = from.ffree;
+  memcpy(&into->f_fsid, &from.fsid, sizeof into->f_fsid);
+  into->f_namelen = static_cast<decltype(into->f_namelen)>(from.namelen);
+  into->f_frsize = static_cast<decltype(into->f_frsize)>(from.frsize);
+  into->f_flags = static_cast<decltype(into->f_flags)>(from.flags);
+}
+
+void fill_statvfs(const Session& session, Place place, struct statvfs* into) {
+  constexpr uint64_t kFlagsValid = 0x20;  // The kernel's ST_VALID, which libc takes away.
+  const CatalogFileSystem& from = session.dataset_of(place).catalog.file_system(session.entry_of(place));
+  memset(into, 0, sizeof *into);
+  into->f_bsize = from.bsize;
+  into->f_frsize = from.frsize != 0 ? from.frsize : from.bsize;
+  into->f_blocks = from.blocks;
+  into->f_bfree = from.bfree;
+  into->f_bavail = from.bavail;
+  into->f_files = from.files;
+  into->f_ffree = from.ffree;
+  into->f_favail = from.ffree;
+  into->f_fsid = from.fsid;
+  into->f_flag = from.flags & ~kFlagsValid;
+  into->f_namemax = from.namelen;
+}
+
+void fill_stat_of_open(const Session& session, Place place, struct stat* into) {
+  if (session.left_to_origin(place) && session.dataset_of(place).origin_is_posix) {
+    const CatalogEntry& entry = session.entry_of(place);
+    PathText path;
+    if (origin_path(session, place, &path) == 0 &&
+        sys::fstatat(AT_FDCWD, path.text, into, AT_SYMLINK_NOFOLLOW) == 0 && into->st_ino == entry.inode &&
+        into->st_dev == session.dataset_of(place).catalog.file_system(entry).device &&
+        (S_ISDIR(entry.mode) ||
+         (static_cast<uint64_t>(into->st_size) == entry.size && ns_of(into->st_mtim) == entry.mtime_ns))) {
+      return;
+    }
+  }
+  fill_stat(session, place, into);
+}
+
+void fill_statx_of_open(const Session& session, Place place, struct statx* into) {
+  fill_statx(session, place, into);
+  if (session.left_to_origin(place)) {
+    struct stat info;
+    fill_stat_of_open(session, place, &info);
+    into->stx_mode = static_cast<uint16_t>(info.st_mode);
+    into->stx_nlink = static_cast<uint32_t>(info.st_nlink);
+    into->stx_uid = info.st_uid;
+    into->stx_gid = info.st_gid;
+    into->stx_size = static_cast<uint64_t>(info.st_size);
+    into->stx_blocks = static_cast<uint64_t>(info.st_blocks);
+    into->stx_atime = statx_time_of(ns_of(info.st_atim));
+    into->stx_mtime = statx_time_of(ns_of(info.st_mtim));
+    into->stx_ctime = statx_time_of(ns_of(info.st_ctim));
+  }
+}
+
+}  // namespace forebay

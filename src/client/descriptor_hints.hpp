@@ -1,0 +1,38 @@
+// Which of our files or directories a descriptor is.
+//
+// The kernel's own answer (st_dev, st_ino) decides; what was noted when we opened a descriptor only saves the
+// search, and is believed when the state table's inode agrees. So nothing has to follow dup, close, fork and exec.
+#pragma once
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "client/place_path.hpp"
+#include "client/session.hpp"
+
+namespace forebay {
+
+// Zeroes are a valid start. Word k speaks of descriptors k, k + kHints, ...
+inline constexpr uint32_t kHints = 4096;
+struct DescriptorHints {
+  uint64_t words[kHints];
+};
+
+void note_descriptor(const Session& session, int fd, Place place);
+
+enum class DescriptorKind {
+  foreign,    // not ours
+  object,     // a file of the buffer
+  directory,  // a directory of the session's tree
+};
+struct Described {
+  DescriptorKind kind;
+  Place place;
+};
+// `info` is the kernel's fstat of `fd`. For what is foreign this reads two words; else, without a hint, it asks /proc.
+Described describe(const Session& session, int fd, const struct stat& info);
+
+// Where paths relative to directory descriptor `fd` start. When the answer is `textual`, `path` is the directory's path.
+RegionOfPath region_of_descriptor(const Session& session, int fd, char path[PATH_MAX]);
+
+}  // namespace forebay

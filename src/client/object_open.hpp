@@ -1,0 +1,18 @@
+// Opening an object for reading: the buffer's file, or the server's help, or the origin.
+#pragma once
+
+#include "client/place_path.hpp"
+#include "client/session.hpp"
+
+namespace forebay {
+
+struct Opened {
+  int fd;          // -1: open `path` of the origin instead, or fail with `error` if that is not 0.
+  int error;
+};
+
+// `flags`: the caller's, read-only. The descriptor is the lowest one free, as open promises. When the answer is the
+// origin, its path is in `path`. Blocks only when the server has to be asked.
+Opened open_object(const Session& session, Place place, int flags, PathText* path);
+
+}  // namespace forebay

@@ -1,0 +1,392 @@
+#include "client/path_resolver.hpp"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client/descriptor_hints.hpp"
+#include "client/descriptor_path.hpp"
+#include "client/permission.hpp"
+#include "client/working_directory.hpp"
+
+namespace forebay {
+namespace {
+
+constexpr int kLinksMax = 40;  // As the kernel's.
+// What is still to be walked, after symlinks were put in front of it.
+constexpr size_t kTextBytes = 2 * PATH_MAX;
+
+// "//", or "/." of any kind, somewhere in `path`: needs a component by component look.
+bool is_irregular(const char* path) {
+  for (; *path != '\0'; ++path) {
+    if (path[0] == '/' && (path[1] == '/' || path[1] == '.')) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_dots(const char* name, size_t bytes) { return bytes == 2 && name[0] == '.' && name[1] == '.'; }
+
+bool has_dot_dot(const char* path) {
+  for (const char* at = path; (at = strstr(at, "..")) != nullptr; at += 2) {
+    if ((at == path || at[-1] == '/') && (at[2] == '\0' || at[2] == '/')) {
+      return true;
+    }
+  }
+  return false;
+}
+
+size_t component_bytes(const char* text) {
+  size_t bytes = 0;
+  while (text[bytes] != '\0' && text[bytes] != '/') {
+    ++bytes;
+  }
+  return bytes;
+}
+
+const char* skip_slashes(const char* text) {
+  while (*text == '/') {
+    ++text;
+  }
+  return text;
+}
+
+struct MountMatch {
+  uint32_t dataset = UINT32_MAX;
+  const char* rest = nullptr;  // without leading slash
+  bool found() const { return rest != nullptr; }
+};
+
+MountMatch match_regular(const Session& session, const char* path) {
+  MountMatch match;
+  uint32_t longest = 0;
+  for (uint32_t k = 0; k < session.dataset_count; ++k) {
+    const Dataset& dataset = session.datasets[k];
+    if (dataset.mount_bytes > longest && strncmp(path, dataset.mount, dataset.mount_bytes) == 0) {
+      const char* rest = path + dataset.mount_bytes;
+      if (*rest == '\0' || *rest == '/') {
+        match = {k, *rest == '/' ? rest + 1 : rest};
+        longest = dataset.mount_bytes;
+      }
+    }
+  }
+  return match;
+}
+
+// The directory `prefix` with every symlink resolved, in place. False when it cannot be opened.
+bool make_physical(char prefix[PATH_MAX], size_t* bytes) {
+  prefix[*bytes] = '\0';
+  const sys::Descriptor fd(sys::openat(AT_FDCWD, *bytes == 0 ? "/" : prefix, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) {
+    return false;
+  }
+  const size_t got = read_descriptor_path(fd.get(), prefix);
+  if (got == 0 || prefix[0] != '/') {
+    return false;
+  }
+  *bytes = got == 1 ? 0 : got;  // "/" is kept as "".
+  return true;
+}
+
+enum class DotDot { lexical, physical };
+
+// An absolute path with `//`, `.` or `..` before it reaches a mount. `..` by text alone would be wrong behind a
+// symlink, so a path that by its text reaches a mount is looked at again with the real directories.
+MountMatch match_irregular(const Session& session, const char* path, DotDot how) {
+  char prefix[PATH_MAX];
+  size_t bytes = 0;
+  bool saw_dot_dot = false;
+  MountMatch match;
+  for (const char* at = skip_slashes(path); *at != '\0'; at = skip_slashes(at)) {
+    const size_t part = component_bytes(at);
+    if (is_dots(at, part)) {
+      if (match.found()) {
+        break;
+      }
+      saw_dot_dot = true;
+      if (how == DotDot::physical && !make_physical(prefix, &bytes)) {
+        return {};
+      }
+      while (bytes > 0 && prefix[--bytes] != '/') {
+      }
+    } else if (!(part == 1 && at[0] == '.')) {
+      if (bytes + part + 2 > sizeof prefix) {
+        break;
+      }
+      prefix[bytes++] = '/';
+      memcpy(prefix + bytes, at, part);
+      bytes += part;
+      prefix[bytes] = '\0';
+      const MountMatch here = match_regular(session, prefix);
+      if (here.found() && *here.rest == '\0') {
+        match = {here.dataset, at + part};
+      } else if (match.found() && !session.nested_mounts) {
+        break;
+      }
+    }
+    at += part;
+  }
+  if (match.found()) {
+    if (saw_dot_dot && how == DotDot::lexical) {
+      return match_irregular(session, path, DotDot::physical);
+    }
+    match.rest = skip_slashes(match.rest);
+  }
+  return match;
+}
+
+MountMatch match_mount(const Session& session, const char* path, bool* irregular) {
+  *irregular = is_irregular(path);
+  return *irregular ? match_irregular(session, path, DotDot::lexical) : match_regular(session, path);
+}
+
+// One resolution on its way.
+class Walk {
+ public:
+  Walk(const Session& session, Follow follow, Resolution* into) : session_(session), follow_(follow), into_(into) {}
+
+  // `path` is the caller's, or in text_.
+  Outcome absolute(const char* path);
+  Outcome relative(Place from, const char* rest);
+  Outcome relative_to_text(const char* directory, const char* rest);
+
+ private:
+  Outcome fail(int error) {
+    into_->error = error;
+    return into_->outcome = Outcome::failed;
+  }
+  Outcome settle(Place place);
+  Outcome leave_to_origin(Place holder, uint32_t entry, const char* rest);
+  bool direct(Place root, const char* rest, Outcome* outcome);
+  bool is_root();
+  bool may_search_above(Place place) const;
+  Outcome components(Place at, const char* rest);
+  bool above_root(uint32_t dataset, const char* rest);
+  bool put_in_front(const char* text, size_t bytes, const char* rest);
+
+  const Session& session_;
+  const Follow follow_;
+  Resolution* const into_;
+  enum class Caller { unknown, root, other };
+  Caller caller_ = Caller::unknown;  // Asked when it matters, once.
+  int links_ = 0;
+  char text_[kTextBytes];
+};
+
+Outcome Walk::settle(Place place) {
+  into_->dataset = place.dataset;
+  into_->entry = place.entry;
+  into_->directory = place.entry == 0 ? kNoEntry : session_.entry_of(place).parent;
+  if (!session_.left_to_origin(place)) {
+    return into_->outcome = Outcome::entry;
+  }
+  if (!session_.dataset_of(place).origin_is_posix) {
+    return fail(ENOENT);
+  }
+  const int error = origin_path(session_, place, &into_->path);
+  return error != 0 ? fail(error) : into_->outcome = Outcome::origin;
+}
+
+// `rest` begins with the name of what the origin has to judge, in directory `holder`.
+Outcome Walk::leave_to_origin(Place holder, uint32_t entry, const char* rest) {
+  if (!session_.dataset_of(holder).origin_is_posix) {
+    return fail(ENOENT);
+  }
+  const bool is_last = *skip_slashes(rest + component_bytes(rest)) == '\0';
+  into_->dataset = holder.dataset;
+  into_->entry = is_last ? entry : kNoEntry;
+  into_->directory = is_last ? holder.entry : kNoEntry;
+  const int error = origin_path_below(session_, holder, rest, &into_->path);
+  return error != 0 ? fail(error) : into_->outcome = Outcome::origin;
+}
+
+bool Walk::is_root() {
+  if (caller_ == Caller::unknown) {
+    caller_ = sys::geteuid() == 0 ? Caller::root : Caller::other;
+  }
+  return caller_ == Caller::root;
+}
+
+bool Walk::may_search_above(Place place) const {
+  for (Place at = place; at.entry != 0;) {
+    at.entry = session_.entry_of(at).parent;
+    if (!may_search(session_, at)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// The usual case: a path of names only, found by one hash. False when it needs the walk.
+bool Walk::direct(Place root, const char* rest, Outcome* outcome) {
+  const uint32_t found = session_.dataset_of(root).catalog.find(rest, strlen(rest));
+  if (found == kNoEntry) {
+    return false;
+  }
+  const Place place = {root.dataset, found};
+  if (CatalogView::is_symlink(session_.entry_of(place)) && follow_ == Follow::yes) {
+    return false;
+  }
+  *outcome = is_root() || may_search_above(place) ? settle(place) : fail(EACCES);
+  return true;
+}
+
+// Makes text_ `text` with `rest` behind it. `rest` may be in text_.
+bool Walk::put_in_front(const char* text, size_t bytes, const char* rest) {
+  const size_t rest_bytes = strlen(rest);
+  if (bytes + rest_bytes + 1 > sizeof text_) {
+    return false;
+  }
+  memmove(text_ + bytes, rest, rest_bytes + 1);
+  memcpy(text_, text, bytes);
+  return true;
+}
+
+// `..` of the root: the directory that holds the mount. `rest` is empty or begins with a slash.
+bool Walk::above_root(uint32_t dataset, const char* rest) {
+  const Dataset& from = session_.datasets[dataset];
+  const char* slash = strrchr(from.mount, '/');
+  const auto bytes = static_cast<size_t>(slash - from.mount);
+  return put_in_front(from.mount, bytes, bytes == 0 && *rest == '\0' ? "/" : rest);
+}
+
+Outcome Walk::components(Place at, const char* rest) {
+  while (true) {
+    const char* name = skip_slashes(rest);
+    if (*name == '\0') {
+      return settle(at);
+    }
+    if (!is_root() && !may_search(session_, at)) {
+      return fail(EACCES);
+    }
+    const size_t bytes = component_bytes(name);
+    rest = name + bytes;
+    if (bytes == 1 && name[0] == '.') {
+      continue;
+    }
+    if (is_dots(name, bytes)) {
+      if (at.entry == 0) {
+        return above_root(at.dataset, rest) ? absolute(text_) : fail(ENAMETOOLONG);
+      }
+      at.entry = session_.entry_of(at).parent;
+      continue;
+    }
+    const uint32_t child = session_.dataset_of(at).catalog.find_child(at.entry, name, bytes);
+    if (child == kNoEntry) {
+      return leave_to_origin(at, kNoEntry, name);
+    }
+    const Place next = {at.dataset, child};
+    const CatalogEntry& entry = session_.entry_of(next);
+    const bool last = *rest == '\0';
+    if (CatalogView::is_directory(entry)) {
+      // A bypassed directory still leads to children that are not.
+      if ((entry.flags & kEntryLeftToOrigin) != 0 && *skip_slashes(rest) != '\0') {
+        return leave_to_origin(at, child, name);
+      }
+      at = next;
+      continue;
+    }
+    if (session_.left_to_origin(next)) {
+      return leave_to_origin(at, child, name);
+    }
+    if (CatalogView::is_symlink(entry) && (!last || follow_ == Follow::yes)) {
+      if (++links_ > kLinksMax) {
+        return fail(ELOOP);
+      }
+      const char* target = session_.dataset_of(next).catalog.link_target(entry);
+      const bool is_absolute = entry.size > 0 && target[0] == '/';
+      if (!put_in_front(target, entry.size, rest)) {
+        return fail(ENAMETOOLONG);
+      }
+      if (is_absolute) {
+        return absolute(text_);
+      }
+      rest = text_;
+      continue;
+    }
+    return last ? settle(next) : fail(ENOTDIR);
+  }
+}
+
+Outcome Walk::absolute(const char* path) {
+  bool irregular = false;
+  const MountMatch match = match_mount(session_, path, &irregular);
+  if (!match.found()) {
+    if (path != text_) {
+      return into_->outcome = Outcome::libc;
+    }
+    const size_t bytes = strlen(path);
+    if (bytes >= PATH_MAX) {
+      return fail(ENAMETOOLONG);
+    }
+    memcpy(into_->path.text, path, bytes + 1);
+    return into_->outcome = Outcome::elsewhere;
+  }
+  if (path != text_ && strnlen(path, PATH_MAX) == PATH_MAX) {
+    return fail(ENAMETOOLONG);
+  }
+  const Place root = {match.dataset, 0};
+  Outcome outcome;
+  if (!irregular && *match.rest != '\0' && direct(root, match.rest, &outcome)) {
+    return outcome;
+  }
+  return components(root, match.rest);
+}
+
+Outcome Walk::relative_to_text(const char* directory, const char* rest) {
+  bool irregular = false;
+  if (!put_in_front("/", 1, rest) || !put_in_front(directory, strlen(directory), text_) ||
+      !match_mount(session_, text_, &irregular).found()) {
+    return into_->outcome = Outcome::libc;
+  }
+  return absolute(text_);
+}
+
+Outcome Walk::relative(Place from, const char* rest) {
+  if (!session_.nested_mounts) {
+    return components(from, rest);
+  }
+  PathText here;
+  if (mount_path(session_, from, here.text, sizeof here.text) < 0 || !put_in_front("/", 1, rest) ||
+      !put_in_front(here.text, strlen(here.text), text_)) {
+    return components(from, rest);
+  }
+  return absolute(text_);
+}
+
+}  // namespace
+
+Outcome resolve(const Session& session, int directory, const char* path, Follow follow, Resolution* into) {
+  if (path == nullptr || *path == '\0' || session.dataset_count == 0) {
+    return into->outcome = Outcome::libc;
+  }
+  Walk walk(session, follow, into);
+  if (*path == '/') {
+    return walk.absolute(path);
+  }
+  char here[PATH_MAX];
+  const RegionOfPath region = directory == AT_FDCWD ? region_of_working_directory(session, here)
+                                                    : region_of_descriptor(session, directory, here);
+  if (region.region != Region::unrelated && strnlen(path, PATH_MAX) == PATH_MAX) {
+    into->error = ENAMETOOLONG;
+    return into->outcome = Outcome::failed;
+  }
+  switch (region.region) {
+    case Region::inside:
+      return walk.relative(region.place, path);
+    case Region::textual:
+      return walk.relative_to_text(here, path);
+    case Region::unrelated:
+      break;
+  }
+  if (has_dot_dot(path)) {
+    const bool known = directory == AT_FDCWD ? sys::getcwd(here, sizeof here) > 0 && here[0] == '/'
+                                             : read_descriptor_path(directory, here) > 0 && here[0] == '/';
+    if (known) {
+      return walk.relative_to_text(here, path);
+    }
+  }
+  return into->outcome = Outcome::libc;
+}
+
+}  // namespace forebay

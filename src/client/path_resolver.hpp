@@ -1,0 +1,38 @@
+// From what a caller names, a directory descriptor and a path, to what it means.
+//
+// Follows what the kernel would follow: `.`, `..`, `//`, trailing slashes, symlinks of the catalog, and out of a
+// mount again. A path that has nothing to do with a mount costs a prefix test. No allocation, no lock; system calls
+// only for relative paths from unknown places, for paths with `..` that lead into a mount, and for deep directories.
+#pragma once
+
+#include "client/place_path.hpp"
+#include "client/session.hpp"
+
+namespace forebay {
+
+enum class Follow { no, yes };
+
+enum class Outcome {
+  libc,       // not ours: libc, with the caller's own arguments
+  elsewhere,  // a symlink or `..` leads out of the mount: libc, with `path.text`
+  entry,      // `place`, answered from the catalog
+  origin,     // below a mount, and the origin's to answer: libc, with `path.text`
+  failed,     // `error`
+};
+
+struct Resolution {
+  Outcome outcome;
+  int error;
+  uint32_t dataset;    // entry, origin
+  uint32_t entry;      // entry; origin: what stands there and is left to the origin, kNoEntry when nothing does
+  uint32_t directory;  // entry, origin: the directory that holds the last component; kNoEntry when it is not known
+  PathText path;
+
+  Place place() const { return Place{dataset, entry}; }
+  Place holder() const { return Place{dataset, directory}; }
+};
+
+// Sets all of `into` that its outcome promises, and returns the outcome. `path` may be null (libc).
+Outcome resolve(const Session& session, int directory, const char* path, Follow follow, Resolution* into);
+
+}  // namespace forebay

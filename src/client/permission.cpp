@@ -1,0 +1,75 @@
+#include "client/permission.hpp"
+
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "client/place_path.hpp"
+#include "client/system_call.hpp"
+
+namespace forebay {
+namespace {
+
+// Linux allows no more groups than this.
+constexpr int kGroupsMax = 65536;
+
+bool in_groups(gid_t wanted) {
+  gid_t some[64];
+  int count = sys::getgroups(64, some);
+  if (count >= 0) {
+    for (int i = 0; i < count; ++i) {
+      if (some[i] == wanted) {
+        return true;
+      }
+    }
+    return false;
+  }
+  const size_t bytes = kGroupsMax * sizeof(gid_t);
+  auto* all = static_cast<gid_t*>(sys::mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1));
+  if (all == nullptr) {
+    return false;
+  }
+  count = sys::getgroups(kGroupsMax, all);
+  bool found = false;
+  for (int i = 0; i < count && !found; ++i) {
+    found = all[i] == wanted;
+  }
+  sys::munmap(all, bytes);
+  return found;
+}
+
+}  // namespace
+
+Verdict judge(const Session& session, Place place, int wanted, AsWhom whom) {
+  const CatalogEntry& entry = session.entry_of(place);
+  const uid_t user = whom == AsWhom::effective ? sys::geteuid() : sys::getuid();
+  if (user == 0) {
+    const bool nobody_executes = (wanted & X_OK) != 0 && !S_ISDIR(entry.mode) && (entry.mode & 0111) == 0;
+    return nobody_executes ? Verdict::refused : Verdict::allowed;
+  }
+  const CatalogOwner& owner = session.dataset_of(place).catalog.owner(entry);
+  unsigned bits = entry.mode;
+  if (owner.uid == user) {
+    bits = entry.mode >> 6;
+  } else if ((entry.flags & kEntryHasXattrs) != 0) {
+    return Verdict::ask_origin;
+  } else if (owner.gid == (whom == AsWhom::effective ? sys::getegid() : sys::getgid()) || in_groups(owner.gid)) {
+    bits = entry.mode >> 3;
+  }
+  return (static_cast<unsigned>(wanted) & ~bits & 7) == 0 ? Verdict::allowed : Verdict::refused;
+}
+
+bool may_search(const Session& session, Place place) {
+  const Verdict verdict = judge(session, place, X_OK, AsWhom::effective);
+  if (verdict != Verdict::ask_origin) {
+    return verdict == Verdict::allowed;
+  }
+  PathText path;
+  return origin_path(session, place, &path) == 0 && sys::faccessat(AT_FDCWD, path.text, X_OK) == 0;
+}
+
+bool is_read_only(const Session& session, Place place) {
+  const auto& catalog = session.dataset_of(place).catalog;
+  return (catalog.file_system(session.entry_of(place)).flags & ST_RDONLY) != 0;
+}
+
+}  // namespace forebay

@@ -1,0 +1,24 @@
+// Whether the caller may use a place, as the origin would judge.
+#pragma once
+
+#include "client/session.hpp"
+
+namespace forebay {
+
+enum class AsWhom { effective, real };
+enum class Verdict {
+  allowed,
+  refused,     // EACCES
+  ask_origin,  // extended attributes may say more than the mode bits
+};
+
+// `wanted`: R_OK, W_OK, X_OK or their sum. Mode bits, owner and groups; root may do all but execute what nobody may.
+Verdict judge(const Session& session, Place place, int wanted, AsWhom whom);
+
+// Whether the caller may look up names in directory `place`.
+bool may_search(const Session& session, Place place);
+
+// Whether the origin's file system was mounted read-only when it was scanned.
+bool is_read_only(const Session& session, Place place);
+
+}  // namespace forebay

@@ -1,0 +1,22 @@
+// Asking the node's server (messages.hpp). Each request is a connection of its own, so that nothing is shared
+// between threads or with forked children. Bounded: a server that says nothing for kSilenceMs is given up.
+#pragma once
+
+#include "client/session.hpp"
+#include "shared/messages.hpp"
+
+namespace forebay {
+
+// Whether it makes sense to ask: the session is serving and the heartbeat is fresh.
+bool server_answers(const Session& session);
+
+struct Materialised {
+  int fd;  // The object, read-only, close-on-exec; -1 when no help came.
+  HitKind hit;
+};
+Materialised request_object(const Session& session, Place place);
+
+// Best effort: the bypass bits are set already, and take effect on this node without the server.
+void request_invalidate(const Session& session, const InvalidateItem* items, uint32_t count);
+
+}  // namespace forebay

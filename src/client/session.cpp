@@ -1,0 +1,238 @@
+#include "client/session.hpp"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/descriptor_hints.hpp"
+#include "client/system_call.hpp"
+#include "client/working_directory.hpp"
+
+namespace forebay {
+namespace {
+
+// The one global: hooks are called by a program that hands them no context. nullptr: not tried yet; &no_session:
+// tried, there is none.
+constinit Session* current_session = nullptr;
+constinit Session no_session{};
+
+struct Mapping {
+  void* data = nullptr;
+  size_t bytes = 0;
+  void drop() {
+    if (data != nullptr) {
+      sys::munmap(data, bytes);
+    }
+    data = nullptr;
+  }
+};
+
+// What one attempt has mapped, so that all of it goes if the attempt fails.
+struct Attempt {
+  Mapping session;
+  Mapping control;
+  Mapping catalogs[kDatasetsMax];
+  Mapping states[kDatasetsMax];
+  Mapping hints;
+  Mapping working_directory;
+
+  void drop() {
+    session.drop();
+    control.drop();
+    hints.drop();
+    working_directory.drop();
+    for (uint32_t k = 0; k < kDatasetsMax; ++k) {
+      catalogs[k].drop();
+      states[k].drop();
+    }
+  }
+};
+
+bool map_file(int directory, const char* name, bool writable, Mapping* into) {
+  const sys::Descriptor fd(
+      sys::openat(directory, name, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  struct stat info;
+  if (!fd.valid() || sys::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != sys::geteuid() ||
+      info.st_size <= 0) {
+    return false;
+  }
+  into->bytes = static_cast<size_t>(info.st_size);
+  into->data = sys::mmap(into->bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd.get());
+  return into->data != nullptr;
+}
+
+bool map_memory(size_t bytes, Mapping* into) {
+  into->bytes = bytes;
+  into->data = sys::mmap(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+  return into->data != nullptr;
+}
+
+// "catalog" and 3 make "catalog.3".
+void numbered_name(const char* stem, uint32_t number, char into[32]) {
+  size_t at = strlen(stem);
+  memcpy(into, stem, at);
+  into[at++] = '.';
+  if (number >= 10) {
+    into[at++] = static_cast<char>('0' + number / 10);
+  }
+  into[at++] = static_cast<char>('0' + number % 10);
+  into[at] = '\0';
+}
+
+bool valid_path(const char* text, bool absolute) {
+  const size_t bytes = strnlen(text, kMountBytesMax);
+  return bytes > 1 && bytes < kMountBytesMax && (!absolute || text[0] == '/');
+}
+
+bool valid_control(const ControlPage* control, size_t bytes) {
+  if (bytes < sizeof(ControlPage) || __atomic_load_n(&control->magic, __ATOMIC_ACQUIRE) != kControlMagic ||
+      control->version != kControlVersion || control->bytes != sizeof(ControlPage) ||
+      control->dataset_count > kDatasetsMax || !valid_path(control->objects_directory, true)) {
+    return false;
+  }
+  const auto phase = static_cast<SessionPhase>(__atomic_load_n(&control->phase, __ATOMIC_ACQUIRE));
+  return phase == SessionPhase::serving || phase == SessionPhase::stopped;
+}
+
+bool map_dataset(int directory, Session* session, uint32_t k, Attempt* attempt) {
+  const DatasetRecord& record = session->control->datasets[k];
+  if (!valid_path(record.mount, true) || !valid_path(record.origin, record.origin_is_posix != 0)) {
+    return false;
+  }
+  char name[32];
+  numbered_name("catalog", k, name);
+  Mapping& catalog = attempt->catalogs[k];
+  if (!map_file(directory, name, false, &catalog) || !valid_catalog(catalog.data, catalog.bytes)) {
+    return false;
+  }
+  numbered_name("state", k, name);
+  Mapping& state = attempt->states[k];
+  if (!map_file(directory, name, true, &state) || !StateView::valid(state.data, state.bytes)) {
+    return false;
+  }
+  Dataset& dataset = session->datasets[k];
+  dataset.catalog = CatalogView(catalog.data);
+  dataset.state = StateView(state.data);
+  dataset.mount = record.mount;
+  dataset.mount_bytes = static_cast<uint32_t>(strlen(record.mount));
+  dataset.origin = record.origin;
+  dataset.origin_bytes = static_cast<uint32_t>(strlen(record.origin));
+  dataset.origin_is_posix = record.origin_is_posix != 0;
+  return dataset.state.header().entry_count == dataset.catalog.header().entry_count &&
+         dataset.state.header().stripe_count == dataset.catalog.header().stripe_count;
+}
+
+bool mounts_nest(const Session& session) {
+  for (uint32_t a = 0; a < session.dataset_count; ++a) {
+    for (uint32_t b = 0; b < session.dataset_count; ++b) {
+      const Dataset& outer = session.datasets[a];
+      const Dataset& inner = session.datasets[b];
+      if (inner.mount_bytes > outer.mount_bytes && inner.mount[outer.mount_bytes] == '/' &&
+          memcmp(inner.mount, outer.mount, outer.mount_bytes) == 0) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+bool fill(const char* path, Attempt* attempt) {
+  const size_t path_bytes = strlen(path);
+  if (path[0] != '/' || path_bytes >= kSessionPathBytesMax || !map_memory(sizeof(Session), &attempt->session)) {
+    return false;
+  }
+  const sys::Descriptor directory(sys::openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info;
+  if (!directory.valid() || sys::fstat(directory.get(), &info) != 0 || info.st_uid != sys::geteuid() ||
+      (info.st_mode & 07777) != 0700) {
+    return false;
+  }
+  if (!map_file(directory.get(), "control", true, &attempt->control) ||
+      !valid_control(static_cast<ControlPage*>(attempt->control.data), attempt->control.bytes)) {
+    return false;
+  }
+  auto* session = static_cast<Session*>(attempt->session.data);
+  session->control = static_cast<ControlPage*>(attempt->control.data);
+  memcpy(session->directory, path, path_bytes + 1);
+  session->directory_bytes = static_cast<uint32_t>(path_bytes);
+  session->dataset_count = session->control->dataset_count;
+  for (uint32_t k = 0; k < session->dataset_count; ++k) {
+    if (!map_dataset(directory.get(), session, k, attempt)) {
+      return false;
+    }
+  }
+  session->nested_mounts = mounts_nest(*session);
+  if (!map_memory(sizeof(DescriptorHints), &attempt->hints) ||
+      !map_memory(sizeof(WorkingDirectoryCache), &attempt->working_directory)) {
+    return false;
+  }
+  session->hints = static_cast<DescriptorHints*>(attempt->hints.data);
+  session->working_directory = static_cast<WorkingDirectoryCache*>(attempt->working_directory.data);
+  // A forked child finds zeroes, which is "unknown"; a vfork child shares the page (working_directory.cpp).
+  session->remembers_working_directory =
+      sys::madvise(session->working_directory, sizeof(WorkingDirectoryCache), MADV_WIPEONFORK) == 0;
+  return true;
+}
+
+// Two threads may attach at once: one of them publishes, the other drops what it mapped.
+Session* publish(Session* found, Attempt* attempt) {
+  Session* expected = nullptr;
+  if (!__atomic_compare_exchange_n(&current_session, &expected, found, false, __ATOMIC_ACQ_REL,
+                                   __ATOMIC_ACQUIRE)) {
+    attempt->drop();
+    return expected;
+  }
+  return found;
+}
+
+Session* attach(const char* path) {
+  Attempt attempt;
+  if (path == nullptr || !fill(path, &attempt)) {
+    attempt.drop();
+    return publish(&no_session, &attempt);
+  }
+  return publish(static_cast<Session*>(attempt.session.data), &attempt);
+}
+
+const char* variable(const char* name, size_t name_bytes) {
+  for (char** at = environ; *at != nullptr; ++at) {
+    if (strncmp(*at, name, name_bytes) == 0 && (*at)[name_bytes] == '=') {
+      return *at + name_bytes + 1;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+ClientCounters& Session::counters() const {
+  // errno's address tells threads apart without a system call.
+  const auto thread = reinterpret_cast<uintptr_t>(&errno);
+  return control->counters[(thread >> 12) % kCounterShards];
+}
+
+const Session* session() {
+  Session* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
+  if (__builtin_expect(known == nullptr, 0)) {
+    if (environ == nullptr) {
+      return nullptr;  // Called before libc has set itself up: ask again later.
+    }
+    known = attach(variable(kSessionVariable, sizeof kSessionVariable - 1));
+  }
+  return known == &no_session ? nullptr : known;
+}
+
+const Session* attach_session(const char* directory) {
+  Session* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
+  if (known == &no_session) {
+    __atomic_compare_exchange_n(&current_session, &known, static_cast<Session*>(nullptr), false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_ACQUIRE);
+    known = nullptr;
+  }
+  if (known == nullptr) {
+    known = attach(directory);
+  }
+  return known == &no_session ? nullptr : known;
+}
+
+}  // namespace forebay

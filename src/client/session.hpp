@@ -1,0 +1,75 @@
+// Session: the node's session as this process has it mapped.
+//
+// Attached lazily, by the first call that needs it, from FOREBAY_SESSION; any doubt about the directory (another
+// owner, other permissions, a link, a wrong version, a server still starting) means no session, and the process
+// behaves as without forebay. No descriptor stays open and no lock is taken, so fork, exec and programs that
+// close what they do not know are fine. Never detached.
+#pragma once
+
+#include <stdint.h>
+
+#include "shared/catalog_view.hpp"
+#include "shared/session_layout.hpp"
+#include "shared/state_layout.hpp"
+
+namespace forebay {
+
+inline constexpr char kSessionVariable[] = "FOREBAY_SESSION";
+inline constexpr uint32_t kSessionPathBytesMax = 512;
+
+struct Dataset {
+  CatalogView catalog;
+  StateView state;
+  const char* mount;
+  const char* origin;
+  uint32_t mount_bytes;
+  uint32_t origin_bytes;
+  bool origin_is_posix;
+};
+
+// A directory or object of a dataset.
+struct Place {
+  uint32_t dataset;
+  uint32_t entry;
+};
+
+struct DescriptorHints;
+struct WorkingDirectoryCache;
+
+struct Session {
+  ControlPage* control;
+  char directory[kSessionPathBytesMax];
+  uint32_t directory_bytes;
+  uint32_t dataset_count;
+  bool nested_mounts;              // A mount lies below another's.
+  bool remembers_working_directory;  // working_directory is zeroed by fork.
+  Dataset datasets[kDatasetsMax];
+  DescriptorHints* hints;
+  WorkingDirectoryCache* working_directory;
+
+  const Dataset& dataset_of(Place place) const { return datasets[place.dataset]; }
+  const CatalogEntry& entry_of(Place place) const { return dataset_of(place).catalog.entry(place.entry); }
+  // The entry whose word in the state table speaks for `place`: the first name of a hard-linked object.
+  uint32_t state_entry(Place place) const {
+    const CatalogEntry& entry = entry_of(place);
+    return S_ISREG(entry.mode) && (entry.flags & kEntryLeftToOrigin) == 0 ? entry.count : place.entry;
+  }
+  // Whether data, attributes and listing of `place` must be asked of the origin.
+  bool left_to_origin(Place place) const {
+    return (entry_of(place).flags & kEntryLeftToOrigin) != 0 ||
+           dataset_of(place).state.bypassed(state_entry(place));
+  }
+  // This thread's shard.
+  ClientCounters& counters() const;
+};
+
+inline void count(uint64_t& counter) { __atomic_fetch_add(&counter, 1, __ATOMIC_RELAXED); }
+
+// The process's session, attaching it first if this is the first call; nullptr when there is none. From any thread,
+// in signal handlers too. Costs one load once it is known.
+const Session* session();
+
+// For the C API: attaches to `directory`, unless this process is attached already. nullptr when it cannot.
+const Session* attach_session(const char* directory);
+
+}  // namespace forebay

@@ -1,0 +1,192 @@
+#include "posix/file_open.hpp"
+
+#include <unistd.h>
+
+#include "client/descriptor_hints.hpp"
+#include "client/invalidation.hpp"
+#include "client/object_open.hpp"
+#include "client/permission.hpp"
+#include "posix/hook.hpp"
+
+namespace forebay {
+namespace {
+
+constexpr int kPathFlags = O_PATH | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW;  // All that O_PATH heeds.
+
+bool makes_temporary(int flags) { return (flags & O_TMPFILE) == O_TMPFILE; }
+bool creates(int flags) { return (flags & O_CREAT) != 0; }
+bool creates_only(int flags) { return creates(flags) && (flags & O_EXCL) != 0; }
+bool writes(int flags) {
+  return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0 || makes_temporary(flags);
+}
+
+int wanted_access(int flags) {
+  const int mode = flags & O_ACCMODE;
+  return (mode == O_WRONLY ? 0 : R_OK) | (mode == O_RDONLY && (flags & O_TRUNC) == 0 ? 0 : W_OK);
+}
+
+class Opening {
+ public:
+  Opening(const Session& session, const OpenCall& call, int flags) : session_(session), call_(call), flags_(flags) {}
+
+  int run() {
+    const Follow follow = (flags_ & O_NOFOLLOW) != 0 || creates_only(flags_) ? Follow::no : Follow::yes;
+    switch (resolve(session_, call_.directory, call_.path, follow, &found_)) {
+      case Outcome::libc:
+        return call_.libc(call_);
+      case Outcome::elsewhere:
+        return at_found_path();
+      case Outcome::origin:
+        return at_origin();
+      case Outcome::failed:
+        return Failure{found_.error};
+      case Outcome::entry:
+        break;
+    }
+    const CatalogEntry& entry = session_.entry_of(found_.place());
+    if (CatalogView::is_directory(entry)) {
+      return open_directory();
+    }
+    if (creates_only(flags_)) {
+      return Failure{EEXIST};
+    }
+    if (CatalogView::is_symlink(entry)) {
+      return open_link();
+    }
+    if ((flags_ & O_DIRECTORY) != 0) {
+      return Failure{ENOTDIR};
+    }
+    return writes(flags_) ? open_for_writing() : open_for_reading();
+  }
+
+ private:
+  int at_found_path() {
+    OpenCall call = call_;
+    call.directory = AT_FDCWD;
+    call.path = found_.path.text;
+    return call.libc(call);
+  }
+
+  // Below the mount, but not the catalog's to answer.
+  int at_origin() {
+    if (writes(flags_) || creates(flags_)) {
+      Invalidation stale(session_);
+      if (!makes_temporary(flags_)) {
+        stale.touch_entry(found_);
+        if (creates(flags_) && found_.entry == kNoEntry) {
+          stale.touch_holder(found_);
+        }
+      }
+      stale.commit();
+    } else if (found_.entry != kNoEntry && (flags_ & O_PATH) == 0) {
+      count(session_.counters().bypassed);
+      count(session_.counters().opens_origin);
+    }
+    return at_found_path();
+  }
+
+  int at_origin_of_entry() {
+    if (!session_.dataset_of(found_.place()).origin_is_posix) {
+      return Failure{writes(flags_) ? EROFS : EIO};
+    }
+    if (const int error = origin_path(session_, found_.place(), &found_.path); error != 0) {
+      return Failure{error};
+    }
+    return at_found_path();
+  }
+
+  int open_directory() {
+    if (makes_temporary(flags_)) {
+      return at_origin_of_entry();
+    }
+    if (creates(flags_)) {
+      return Failure{creates_only(flags_) ? EEXIST : EISDIR};
+    }
+    if (writes(flags_)) {
+      return Failure{EISDIR};
+    }
+    if ((flags_ & O_PATH) == 0) {
+      const Verdict verdict = judge(session_, found_.place(), R_OK, AsWhom::effective);
+      if (verdict == Verdict::ask_origin) {
+        return at_origin_of_entry();
+      }
+      if (verdict == Verdict::refused) {
+        return Failure{EACCES};
+      }
+    }
+    const int fd = open_tree_directory(session_, found_.place(), flags_ | O_DIRECTORY);
+    if (fd < 0) {
+      return fd == -EMFILE || fd == -ENFILE ? Failure{-fd} : at_origin_of_entry();
+    }
+    note_descriptor(session_, fd, found_.place());
+    return fd;
+  }
+
+  // Only met with O_NOFOLLOW.
+  int open_link() {
+    if ((flags_ & O_DIRECTORY) != 0) {
+      return Failure{ENOTDIR};
+    }
+    return (flags_ & O_PATH) != 0 ? at_origin_of_entry() : Failure{ELOOP};
+  }
+
+  // A call that would be refused in any case makes nothing stale.
+  int open_for_writing() {
+    const Verdict verdict = judge(session_, found_.place(), wanted_access(flags_), AsWhom::effective);
+    if (verdict == Verdict::refused) {
+      return Failure{EACCES};
+    }
+    if (is_read_only(session_, found_.place())) {
+      return Failure{EROFS};
+    }
+    Invalidation stale(session_);
+    stale.touch_entry(found_);
+    stale.commit();
+    return at_origin_of_entry();
+  }
+
+  int open_for_reading() {
+    if ((flags_ & O_PATH) == 0) {
+      const Verdict verdict = judge(session_, found_.place(), R_OK, AsWhom::effective);
+      if (verdict == Verdict::ask_origin) {
+        if (origin_refuses()) {
+          return Failure{EACCES};
+        }
+      } else if (verdict == Verdict::refused) {
+        return Failure{EACCES};
+      }
+    }
+    const Opened opened = open_object(session_, found_.place(), flags_, &found_.path);
+    if (opened.fd >= 0) {
+      return opened.fd;
+    }
+    return opened.error != 0 ? Failure{opened.error} : at_found_path();
+  }
+
+  bool origin_refuses() {
+    return session_.dataset_of(found_.place()).origin_is_posix &&
+           origin_path(session_, found_.place(), &found_.path) == 0 &&
+           sys::faccessat(AT_FDCWD, found_.path.text, R_OK) == -EACCES;
+  }
+
+  const Session& session_;
+  const OpenCall& call_;
+  const int flags_;
+  Resolution found_;
+};
+
+}  // namespace
+
+int open_with_openat(const OpenCall& call) {
+  return FOREBAY_REAL(openat)(call.directory, call.path, call.flags, call.mode);
+}
+
+int open_file(const OpenCall& call) {
+  const Session* here = session();
+  if (here == nullptr) {
+    return call.libc(call);
+  }
+  return Opening(*here, call, (call.flags & O_PATH) != 0 ? call.flags & kPathFlags : call.flags).run();
+}
+
+}  // namespace forebay

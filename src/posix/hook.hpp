@@ -1,0 +1,103 @@
+// What every hook is made of: its export, the libc function behind it, and the way from a path to who answers.
+//
+// A hook is exported under libc's name and known here as forebay_<name>, so that libc's headers and ours do not
+// collide. Hooks know libc's signatures; what a path means is the client library's business.
+#pragma once
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+
+#include "client/path_resolver.hpp"
+#include "client/session.hpp"
+
+namespace forebay {
+
+struct RealSymbol {
+  const char* name;
+  void* address;
+};
+
+// Looked up at its first use. glibc's dlsym allocates only to report a failure, and every name here is in libc: so this
+// is safe in an allocator that opens files while it starts. Two threads find the same.
+inline void* real_address(RealSymbol* symbol) {
+  void* known = __atomic_load_n(&symbol->address, __ATOMIC_RELAXED);
+  if (__builtin_expect(known == nullptr, 0)) {
+    known = ::dlsym(RTLD_NEXT, symbol->name);
+    __atomic_store_n(&symbol->address, known, __ATOMIC_RELAXED);
+  }
+  return known;
+}
+
+// The function that the program would have called without us: libc's, or that of another preloaded library.
+#define FOREBAY_REAL(name)                                                           \
+  (reinterpret_cast<decltype(&::name)>([]() -> void* {                               \
+    static constinit ::forebay::RealSymbol symbol{#name, nullptr};                   \
+    return ::forebay::real_address(&symbol);                                         \
+  }()))
+
+#define FOREBAY_HOOK(result, name, ...)                                                                 \
+  extern "C" __attribute__((visibility("default"))) result forebay_##name(__VA_ARGS__) __asm__(#name); \
+  extern "C" result forebay_##name(__VA_ARGS__)
+
+// A second libc name for the same function: the 64-bit variants are the plain ones where off_t has 64 bits.
+#define FOREBAY_HOOK_ALIAS(result, name, target, ...)                                                           \
+  extern "C" __attribute__((visibility("default"), alias(#target))) result forebay_##name(__VA_ARGS__) __asm__( \
+      #name)
+static_assert(sizeof(off_t) == 8 && sizeof(ino_t) == 8);
+
+// Sets errno and gives libc's sign of failure.
+struct Failure {
+  int error;
+  operator int() const { return signal(); }
+  operator ssize_t() const { return signal(); }
+  template <typename T>
+  operator T*() const {
+    signal();
+    return nullptr;
+  }
+
+ private:
+  int signal() const {
+    errno = error;
+    return -1;
+  }
+};
+
+// Who answers for a path. `ours(session, resolution)` is called for what the catalog answers; `libc(directory, path)`
+// for the rest, with the caller's own arguments or with the path that was found to be meant.
+template <typename Ours, typename Libc>
+auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc libc) -> decltype(libc(directory, path)) {
+  const Session* here = session();
+  if (here == nullptr) {
+    return libc(directory, path);
+  }
+  Resolution resolution;
+  switch (resolve(*here, directory, path, follow, &resolution)) {
+    case Outcome::libc:
+      break;
+    case Outcome::elsewhere:
+    case Outcome::origin:
+      return libc(AT_FDCWD, static_cast<const char*>(resolution.path.text));
+    case Outcome::failed:
+      return Failure{resolution.error};
+    case Outcome::entry:
+      return ours(*here, resolution);
+  }
+  return libc(directory, path);
+}
+
+// For `ours` of dispatch(): what the catalog knows and the origin must answer all the same.
+template <typename Libc>
+auto ask_origin(const Session& session, Place place, Libc libc) -> decltype(libc(0, "")) {
+  if (!session.dataset_of(place).origin_is_posix) {
+    return Failure{EIO};
+  }
+  PathText path;
+  if (const int error = origin_path(session, place, &path); error != 0) {
+    return Failure{error};
+  }
+  return libc(AT_FDCWD, static_cast<const char*>(path.text));
+}
+
+}  // namespace forebay

@@ -1,0 +1,82 @@
+// open, openat, creat and the names that fortified and 64-bit programs call.
+
+#include <stdarg.h>
+
+#include "posix/file_open.hpp"
+#include "posix/hook.hpp"
+
+using forebay::OpenCall;
+
+extern "C" {  // Fortified names, in no header.
+int __open_2(const char* path, int flags);
+int __open64_2(const char* path, int flags);
+int __openat_2(int directory, const char* path, int flags);
+int __openat64_2(int directory, const char* path, int flags);
+}
+
+namespace {
+
+// The third argument is there only if a file may be created.
+mode_t mode_argument(int flags, va_list arguments) {
+  return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(arguments, mode_t) : 0;
+}
+
+}  // namespace
+
+#define FOREBAY_OPEN_HOOK(name)                                                         \
+  FOREBAY_HOOK(int, name, const char* path, int flags, ...) {                           \
+    va_list arguments;                                                                  \
+    va_start(arguments, flags);                                                         \
+    const mode_t mode = mode_argument(flags, arguments);                                \
+    va_end(arguments);                                                                  \
+    return forebay::open_file({AT_FDCWD, path, flags, mode, [](const OpenCall& call) {  \
+                                 return FOREBAY_REAL(name)(call.path, call.flags, call.mode); \
+                               }});                                                     \
+  }
+
+#define FOREBAY_OPENAT_HOOK(name)                                                                 \
+  FOREBAY_HOOK(int, name, int directory, const char* path, int flags, ...) {                      \
+    va_list arguments;                                                                            \
+    va_start(arguments, flags);                                                                   \
+    const mode_t mode = mode_argument(flags, arguments);                                          \
+    va_end(arguments);                                                                            \
+    return forebay::open_file({directory, path, flags, mode, [](const OpenCall& call) {           \
+                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags, call.mode); \
+                               }});                                                               \
+  }
+
+#define FOREBAY_FORTIFIED_OPEN_HOOK(name)                                               \
+  FOREBAY_HOOK(int, name, const char* path, int flags) {                                \
+    return forebay::open_file({AT_FDCWD, path, flags, 0, [](const OpenCall& call) {     \
+                                 return FOREBAY_REAL(name)(call.path, call.flags);      \
+                               }});                                                     \
+  }
+
+#define FOREBAY_FORTIFIED_OPENAT_HOOK(name)                                                         \
+  FOREBAY_HOOK(int, name, int directory, const char* path, int flags) {                             \
+    return forebay::open_file({directory, path, flags, 0, [](const OpenCall& call) {                \
+                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags);  \
+                               }});                                                                 \
+  }
+
+#define FOREBAY_CREAT_HOOK(name)                                                                         \
+  FOREBAY_HOOK(int, name, const char* path, mode_t mode) {                                               \
+    return forebay::open_file(                                                                           \
+        {AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode,                                             \
+         [](const OpenCall& call) { return FOREBAY_REAL(name)(call.path, call.mode); }});                \
+  }
+
+FOREBAY_OPEN_HOOK(open)
+FOREBAY_OPEN_HOOK(open64)
+FOREBAY_OPENAT_HOOK(openat)
+FOREBAY_OPENAT_HOOK(openat64)
+FOREBAY_FORTIFIED_OPEN_HOOK(__open_2)
+FOREBAY_FORTIFIED_OPEN_HOOK(__open64_2)
+FOREBAY_FORTIFIED_OPENAT_HOOK(__openat_2)
+FOREBAY_FORTIFIED_OPENAT_HOOK(__openat64_2)
+FOREBAY_CREAT_HOOK(creat)
+FOREBAY_CREAT_HOOK(creat64)
+
+// libc's own names for the same, which old programs and libraries call.
+FOREBAY_HOOK_ALIAS(int, __open, open, const char* path, int flags, ...);
+FOREBAY_HOOK_ALIAS(int, __open64, open64, const char* path, int flags, ...);
