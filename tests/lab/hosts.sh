@@ -7,7 +7,7 @@
 #   hosts.sh rsh HOST CMDLINE    the same as exec, called as mpirun calls ssh (plm_rsh_agent)
 #   hosts.sh down                end every process of every host, remove all
 #
-# A host has its own network, UTS, IPC, PID and mount namespaces: a name, an address (10.78.0.10 + number) on the bridge
+# A host has its own network, UTS, IPC and mount namespaces: a name, an address (10.78.0.10 + number) on the bridge
 # fbbr0, a private /dev/shm, and $FOREBAY_LAB/local, which is another directory on each host. The other file systems are
 # shared, as home and the parallel file system are on a cluster. One process a host holds its namespaces.
 # Needs root (as_root.sh).
@@ -36,24 +36,20 @@ start_host() { # NUMBER
   fi
   mkdir -p "$lab/storage/$host"
   rm -f "$lab/hosts/$host.ready"
-  # The holder is the first process of a PID namespace: it reaps orphans, and when it dies, the kernel kills all of the
-  # host's processes.
-  setsid unshare --net --uts --ipc --mount --pid --fork --kill-child --propagation private -- /bin/sh -ec "
+  setsid unshare --net --uts --ipc --mount --propagation private -- /bin/sh -ec "
     hostname $host
-    mount -t proc proc /proc
     mount -t tmpfs -o size=4g,mode=1777 tmpfs /dev/shm
     mount --bind '$lab/storage/$host' '$lab/local'
     mount --bind '$lab/hosts/etc_hosts' /etc/hosts
     ip link set lo up
     : > '$lab/hosts/$host.ready'
-    exec bash -c 'sleep infinity & wait'" </dev/null >"$lab/hosts/$host.log" 2>&1 &
+    exec sleep infinity" </dev/null >"$lab/hosts/$host.log" 2>&1 &
   holder=$!
   until [ -e "$lab/hosts/$host.ready" ]; do
     kill -0 $holder 2>/dev/null || { echo "host $host did not start: $(cat "$lab/hosts/$host.log")" >&2; exit 1; }
     sleep 0.01
   done
-  # unshare --fork waits for its child, which is the process inside.
-  pgrep -P $holder > "$lab/hosts/$host.pid"
+  echo $holder > "$lab/hosts/$host.pid"
   ip link add "fbve$number" type veth peer name eth0 netns "$(holder_of "$host")"
   ip link set "fbve$number" master $bridge up
   nsenter -t "$(holder_of "$host")" -n -- sh -ec "
@@ -77,10 +73,29 @@ up() { # COUNT
   for ((number = 0; number < $1; number++)); do start_host $number; done
 }
 
+# Every process in the host's network namespace, and none but these, the holder last.
+kill_host() { # HOST
+  local holder network_of_host process pids
+  holder=$(holder_of "$1")
+  network_of_host=$(readlink "/proc/$holder/ns/net") || return 0
+  while :; do
+    pids=()
+    for process in /proc/[0-9]*; do
+      if [ "$(readlink "$process/ns/net" 2>/dev/null)" = "$network_of_host" ] && [ "${process#/proc/}" != "$holder" ]; then
+        pids+=("${process#/proc/}")
+      fi
+    done
+    [ ${#pids[@]} -gt 0 ] || break
+    kill -9 "${pids[@]}" 2>/dev/null || true
+    sleep 0.02
+  done
+  kill -9 "$holder"
+}
+
 down() {
   local host
   for host in $(host_names); do
-    kill -9 "$(holder_of "$host")" 2>/dev/null || true
+    kill_host "$host"
     ip link del "fbve${host#fb}" 2>/dev/null || true
   done
   ip link del $bridge 2>/dev/null || true
@@ -91,7 +106,7 @@ down() {
 on_host() { # HOST CMD...
   local holder
   holder=$(holder_of "$1")
-  exec nsenter -t "$holder" -n -u -i -m -p --wd="$PWD" -- "${@:2}"
+  exec nsenter -t "$holder" -n -u -i -m --wd="$PWD" -- "${@:2}"
 }
 
 verb=${1:-}

@@ -15,16 +15,13 @@ gone() { # PID: zombies are gone too
   ! grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status"
 }
 
+# Its state is thrown away: there is nothing that an orderly end would save.
 end_daemon() { # PID_FILE
-  local pid tick
+  local pid
   [ -s "$1" ] || return 0
   pid=$(cat "$1")
-  kill "$pid" 2>/dev/null || return 0
-  for ((tick = 0; tick < 100; tick++)); do
-    if gone "$pid"; then return 0; fi
-    sleep 0.1
-  done
-  kill -9 "$pid" 2>/dev/null || true
+  kill -9 "$pid" 2>/dev/null || return 0
+  until gone "$pid"; do sleep 0.02; done
 }
 
 nodes_in_state() { # STATES
@@ -102,10 +99,11 @@ up() { # COUNT
 }
 
 down() {
+  "$here/hosts.sh" down  # and with each host its slurmd and steps
   end_daemon "$slurm/slurmctld.pid"
   end_daemon "$slurm/munge/pid"
   rm -rf "$slurm"
-  "$here/hosts.sh" down  # and with each host its slurmd and steps
+  rmdir "$FOREBAY_LAB" 2>/dev/null || true
 }
 
 case ${1:-} in
