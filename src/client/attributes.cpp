@@ -44,7 +44,7 @@ int64_t ns_of(const struct timespec& at) { return at.tv_sec * kNsPerS + at.tv_ns
 
 }  // namespace
 
-void fill_stat(const Session& session, Place place, struct stat* into) {
+void fill_stat(const MappedSession& session, Place place, struct stat* into) {
   const CatalogView& catalog = session.dataset_of(place).catalog;
   const CatalogEntry& entry = session.entry_of(place);
   const CatalogOwner& owner = catalog.owner(entry);
@@ -64,7 +64,7 @@ void fill_stat(const Session& session, Place place, struct stat* into) {
   into->st_ctim = timespec_of(entry.ctime_ns);
 }
 
-void fill_statx(const Session& session, Place place, struct statx* into) {
+void fill_statx(const MappedSession& session, Place place, struct statx* into) {
   const CatalogView& catalog = session.dataset_of(place).catalog;
   const CatalogEntry& entry = session.entry_of(place);
   const CatalogOwner& owner = catalog.owner(entry);
@@ -87,7 +87,7 @@ void fill_statx(const Session& session, Place place, struct statx* into) {
   into->stx_dev_minor = minor(file_system.device);
 }
 
-void fill_statfs(const Session& session, Place place, struct statfs* into) {
+void fill_statfs(const MappedSession& session, Place place, struct statfs* into) {
   const CatalogFileSystem& from = session.dataset_of(place).catalog.file_system(session.entry_of(place));
   memset(into, 0, sizeof *into);
   into->f_type = static_cast<decltype(into->f_type)>(from.type);
@@ -103,7 +103,7 @@ void fill_statfs(const Session& session, Place place, struct statfs* into) {
   into->f_flags = static_cast<decltype(into->f_flags)>(from.flags);
 }
 
-void fill_statvfs(const Session& session, Place place, struct statvfs* into) {
+void fill_statvfs(const MappedSession& session, Place place, struct statvfs* into) {
   constexpr uint64_t kFlagsValid = 0x20;  // The kernel's ST_VALID, which libc takes away.
   const CatalogFileSystem& from = session.dataset_of(place).catalog.file_system(session.entry_of(place));
   memset(into, 0, sizeof *into);
@@ -120,7 +120,7 @@ void fill_statvfs(const Session& session, Place place, struct statvfs* into) {
   into->f_namemax = from.namelen;
 }
 
-void fill_stat_of_open(const Session& session, Place place, struct stat* into) {
+void fill_stat_of_open(const MappedSession& session, Place place, struct stat* into) {
   if (session.left_to_origin(place) && session.dataset_of(place).origin_is_posix) {
     const CatalogEntry& entry = session.entry_of(place);
     PathText path;
@@ -135,7 +135,7 @@ void fill_stat_of_open(const Session& session, Place place, struct stat* into) {
   fill_stat(session, place, into);
 }
 
-void fill_statx_of_open(const Session& session, Place place, struct statx* into) {
+void fill_statx_of_open(const MappedSession& session, Place place, struct statx* into) {
   fill_statx(session, place, into);
   if (session.left_to_origin(place)) {
     struct stat info;

@@ -14,11 +14,11 @@ constexpr uint64_t kTagMask = 3ull << 62;
 constexpr uint64_t kTagPlace = 1ull << 62;
 constexpr uint64_t kTagUnrelated = 2ull << 62;
 
-uint64_t* word_of(const Session& session, int fd) {
+uint64_t* word_of(const MappedSession& session, int fd) {
   return &session.hints->words[static_cast<uint32_t>(fd) % kHints];
 }
 
-bool hinted_place(const Session& session, int fd, Place* place) {
+bool hinted_place(const MappedSession& session, int fd, Place* place) {
   const uint64_t word = __atomic_load_n(word_of(session, fd), __ATOMIC_RELAXED);
   *place = Place{static_cast<uint32_t>(word >> 32 & 0xffff), static_cast<uint32_t>(word)};
   return (word & kTagMask) == kTagPlace && place->dataset < session.dataset_count &&
@@ -30,12 +30,12 @@ uint64_t unrelated_word(const struct stat& info) {
   return kTagUnrelated | (hash_bytes(words, sizeof words, 0) & ~kTagMask);
 }
 
-bool is_state_inode(const Session& session, Place place, uint64_t inode) {
+bool is_state_inode(const MappedSession& session, Place place, uint64_t inode) {
   return session.dataset_of(place).state.buffer_inode(session.state_entry(place)) == inode;
 }
 
 // The object whose buffer file is named so. An evicted file keeps its name in /proc, with " (deleted)" behind it.
-bool place_of_buffer_file(const Session& session, const char* path, Place* place) {
+bool place_of_buffer_file(const MappedSession& session, const char* path, Place* place) {
   const char* slash = strrchr(path, '/');
   Identity identity;
   if (slash == nullptr || !identity_from_text(slash + 1, &identity)) {
@@ -52,9 +52,9 @@ bool place_of_buffer_file(const Session& session, const char* path, Place* place
 }
 
 // For directories too deep for /proc to name.
-bool directory_with_inode(const Session& session, uint64_t inode, Place* place) {
+bool directory_with_inode(const MappedSession& session, uint64_t inode, Place* place) {
   for (uint32_t k = 0; k < session.dataset_count; ++k) {
-    const Dataset& dataset = session.datasets[k];
+    const MappedDataset& dataset = session.datasets[k];
     for (uint32_t entry = 0; entry < dataset.catalog.header().entry_count; ++entry) {
       if (CatalogView::is_directory(dataset.catalog.entry(entry)) && dataset.state.buffer_inode(entry) == inode) {
         *place = Place{k, entry};
@@ -65,7 +65,7 @@ bool directory_with_inode(const Session& session, uint64_t inode, Place* place) 
   return false;
 }
 
-bool is_origin_directory(const Session& session, Place place, const struct stat& info) {
+bool is_origin_directory(const MappedSession& session, Place place, const struct stat& info) {
   const CatalogEntry& entry = session.entry_of(place);
   return CatalogView::is_directory(entry) && entry.inode == info.st_ino &&
          session.dataset_of(place).catalog.file_system(entry).device == info.st_dev;
@@ -73,11 +73,11 @@ bool is_origin_directory(const Session& session, Place place, const struct stat&
 
 }  // namespace
 
-void note_descriptor(const Session& session, int fd, Place place) {
+void note_descriptor(const MappedSession& session, int fd, Place place) {
   __atomic_store_n(word_of(session, fd), kTagPlace | uint64_t{place.dataset} << 32 | place.entry, __ATOMIC_RELAXED);
 }
 
-Described describe(const Session& session, int fd, const struct stat& info) {
+Described describe(const MappedSession& session, int fd, const struct stat& info) {
   const ControlPage& control = *session.control;
   const bool object = S_ISREG(info.st_mode) && info.st_dev == control.buffer_device &&
                       (info.st_mode & 07777) == kBufferFileMode;
@@ -112,7 +112,7 @@ Described describe(const Session& session, int fd, const struct stat& info) {
   return {kind, place};
 }
 
-RegionOfPath region_of_descriptor(const Session& session, int fd, char path[PATH_MAX]) {
+RegionOfPath region_of_descriptor(const MappedSession& session, int fd, char path[PATH_MAX]) {
   const RegionOfPath unrelated = {Region::unrelated, {0, kNoEntry}};
   struct stat info;
   if (sys::fstat(fd, &info) != 0 || !S_ISDIR(info.st_mode)) {

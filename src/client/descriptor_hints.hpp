@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "client/place_path.hpp"
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 
 namespace forebay {
 
@@ -18,7 +18,7 @@ struct DescriptorHints {
   uint64_t words[kHints];
 };
 
-void note_descriptor(const Session& session, int fd, Place place);
+void note_descriptor(const MappedSession& session, int fd, Place place);
 
 enum class DescriptorKind {
   foreign,    // not ours
@@ -30,9 +30,9 @@ struct Described {
   Place place;
 };
 // `info` is the kernel's fstat of `fd`. For what is foreign this reads two words; else, without a hint, it asks /proc.
-Described describe(const Session& session, int fd, const struct stat& info);
+Described describe(const MappedSession& session, int fd, const struct stat& info);
 
 // Where paths relative to directory descriptor `fd` start. When the answer is `textual`, `path` is the directory's path.
-RegionOfPath region_of_descriptor(const Session& session, int fd, char path[PATH_MAX]);
+RegionOfPath region_of_descriptor(const MappedSession& session, int fd, char path[PATH_MAX]);
 
 }  // namespace forebay

@@ -29,7 +29,7 @@ void Invalidation::touch_subtree(Place place) {
     touch(place);
     return;
   }
-  const Dataset& dataset = session_.dataset_of(place);
+  const MappedDataset& dataset = session_.dataset_of(place);
   bool changed = dataset.state.set_bypass(place.entry);
   // Breadth first: each level of the subtree is one range of entries.
   uint32_t low = place.entry;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "client/path_resolver.hpp"
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 #include "shared/messages.hpp"
 
 namespace forebay {
@@ -10,7 +10,7 @@ namespace forebay {
 // Collects what one call is about to change. commit() before the call, so that no reader gets the old bytes after it.
 class Invalidation {
  public:
-  explicit Invalidation(const Session& session) : session_(session) {}
+  explicit Invalidation(const MappedSession& session) : session_(session) {}
 
   // The object, symlink or directory itself: its data and attributes.
   void touch(Place place);
@@ -25,7 +25,7 @@ class Invalidation {
 
  private:
   void add(Place place, InvalidateScope scope);
-  const Session& session_;
+  const MappedSession& session_;
   InvalidateItem items_[kInvalidatesMax];
   uint32_t count_ = 0;
 };

@@ -12,8 +12,8 @@ namespace {
 // The flags of open() that mean something for a descriptor that exists already.
 constexpr int kStatusFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 
-int open_in_buffer(const Session& session, Place place, int flags) {
-  const Dataset& dataset = session.dataset_of(place);
+int open_in_buffer(const MappedSession& session, Place place, int flags) {
+  const MappedDataset& dataset = session.dataset_of(place);
   const Identity identity = identity_of(dataset.catalog.entry(session.state_entry(place)));
   char path[kMountBytesMax + kIdentityTextBytes + 8];
   size_t at = strlen(session.control->objects_directory);
@@ -29,8 +29,8 @@ int open_in_buffer(const Session& session, Place place, int flags) {
 }
 
 // Whether no node keeps any of it, so that nobody needs to be asked.
-bool fits_nowhere(const Session& session, Place place) {
-  const Dataset& dataset = session.dataset_of(place);
+bool fits_nowhere(const MappedSession& session, Place place) {
+  const MappedDataset& dataset = session.dataset_of(place);
   const CatalogEntry& entry = dataset.catalog.entry(session.state_entry(place));
   const uint32_t stripes = stripes_of(entry.size, dataset.catalog.header().stripe_bytes);
   for (uint32_t i = 0; i < stripes; ++i) {
@@ -54,14 +54,14 @@ int adopt(int received, int flags) {
   return sys::fcntl(received, (flags & O_CLOEXEC) != 0 ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
 }
 
-void count_hit(const Session& session, HitKind hit) {
+void count_hit(const MappedSession& session, HitKind hit) {
   ClientCounters& counters = session.counters();
   count(hit == HitKind::local  ? counters.opens_local
         : hit == HitKind::peer ? counters.opens_peer
                                : counters.opens_origin);
 }
 
-Opened use_origin(const Session& session, Place place, uint64_t ClientCounters::*why, PathText* path) {
+Opened use_origin(const MappedSession& session, Place place, uint64_t ClientCounters::*why, PathText* path) {
   ClientCounters& counters = session.counters();
   count(counters.*why);
   count(counters.opens_origin);
@@ -73,8 +73,8 @@ Opened use_origin(const Session& session, Place place, uint64_t ClientCounters::
 
 }  // namespace
 
-Opened open_object(const Session& session, Place place, int flags, PathText* path) {
-  const Dataset& dataset = session.dataset_of(place);
+Opened open_object(const MappedSession& session, Place place, int flags, PathText* path) {
+  const MappedDataset& dataset = session.dataset_of(place);
   const uint32_t state_entry = session.state_entry(place);
   if (dataset.state.buffer_inode(state_entry) != 0) {
     const int fd = open_in_buffer(session, place, flags);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "client/place_path.hpp"
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 
 namespace forebay {
 
@@ -13,6 +13,6 @@ struct Opened {
 
 // `flags`: the caller's, read-only. The descriptor is the lowest one free, as open promises. When the answer is the
 // origin, its path is in `path`. Blocks only when the server has to be asked.
-Opened open_object(const Session& session, Place place, int flags, PathText* path);
+Opened open_object(const MappedSession& session, Place place, int flags, PathText* path);
 
 }  // namespace forebay

@@ -57,11 +57,11 @@ struct MountMatch {
   bool found() const { return rest != nullptr; }
 };
 
-MountMatch match_regular(const Session& session, const char* path) {
+MountMatch match_regular(const MappedSession& session, const char* path) {
   MountMatch match;
   uint32_t longest = 0;
   for (uint32_t k = 0; k < session.dataset_count; ++k) {
-    const Dataset& dataset = session.datasets[k];
+    const MappedDataset& dataset = session.datasets[k];
     if (dataset.mount_bytes > longest && strncmp(path, dataset.mount, dataset.mount_bytes) == 0) {
       const char* rest = path + dataset.mount_bytes;
       if (*rest == '\0' || *rest == '/') {
@@ -92,7 +92,7 @@ enum class DotDot { lexical, physical };
 
 // An absolute path with `//`, `.` or `..` before it reaches a mount. `..` by text alone would be wrong behind a
 // symlink, so a path that by its text reaches a mount is looked at again with the real directories.
-MountMatch match_irregular(const Session& session, const char* path, DotDot how) {
+MountMatch match_irregular(const MappedSession& session, const char* path, DotDot how) {
   char prefix[PATH_MAX];
   size_t bytes = 0;
   bool saw_dot_dot = false;
@@ -135,7 +135,7 @@ MountMatch match_irregular(const Session& session, const char* path, DotDot how)
   return match;
 }
 
-MountMatch match_mount(const Session& session, const char* path, bool* irregular) {
+MountMatch match_mount(const MappedSession& session, const char* path, bool* irregular) {
   *irregular = is_irregular(path);
   return *irregular ? match_irregular(session, path, DotDot::lexical) : match_regular(session, path);
 }
@@ -143,7 +143,7 @@ MountMatch match_mount(const Session& session, const char* path, bool* irregular
 // One resolution on its way.
 class Walk {
  public:
-  Walk(const Session& session, Follow follow, Resolution* into) : session_(session), follow_(follow), into_(into) {}
+  Walk(const MappedSession& session, Follow follow, Resolution* into) : session_(session), follow_(follow), into_(into) {}
 
   // `path` is the caller's, or in text_.
   Outcome absolute(const char* path);
@@ -164,7 +164,7 @@ class Walk {
   bool above_root(uint32_t dataset, const char* rest);
   bool put_in_front(const char* text, size_t bytes, const char* rest);
 
-  const Session& session_;
+  const MappedSession& session_;
   const Follow follow_;
   Resolution* const into_;
   enum class Caller { unknown, root, other };
@@ -244,7 +244,7 @@ bool Walk::put_in_front(const char* text, size_t bytes, const char* rest) {
 
 // `..` of the root: the directory that holds the mount. `rest` is empty or begins with a slash.
 bool Walk::above_root(uint32_t dataset, const char* rest) {
-  const Dataset& from = session_.datasets[dataset];
+  const MappedDataset& from = session_.datasets[dataset];
   const char* slash = strrchr(from.mount, '/');
   const auto bytes = static_cast<size_t>(slash - from.mount);
   return put_in_front(from.mount, bytes, bytes == 0 && *rest == '\0' ? "/" : rest);
@@ -356,7 +356,7 @@ Outcome Walk::relative(Place from, const char* rest) {
 
 }  // namespace
 
-Outcome resolve(const Session& session, int directory, const char* path, Follow follow, Resolution* into) {
+Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow, Resolution* into) {
   if (path == nullptr || *path == '\0' || session.dataset_count == 0) {
     return into->outcome = Outcome::libc;
   }

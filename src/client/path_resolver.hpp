@@ -6,7 +6,7 @@
 #pragma once
 
 #include "client/place_path.hpp"
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 
 namespace forebay {
 
@@ -33,6 +33,6 @@ struct Resolution {
 };
 
 // Sets all of `into` that its outcome promises, and returns the outcome. `path` may be null (libc).
-Outcome resolve(const Session& session, int directory, const char* path, Follow follow, Resolution* into);
+Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow, Resolution* into);
 
 }  // namespace forebay

@@ -39,7 +39,7 @@ bool in_groups(gid_t wanted) {
 
 }  // namespace
 
-Verdict judge(const Session& session, Place place, int wanted, AsWhom whom) {
+Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom) {
   const CatalogEntry& entry = session.entry_of(place);
   const uid_t user = whom == AsWhom::effective ? sys::geteuid() : sys::getuid();
   if (user == 0) {
@@ -58,7 +58,7 @@ Verdict judge(const Session& session, Place place, int wanted, AsWhom whom) {
   return (static_cast<unsigned>(wanted) & ~bits & 7) == 0 ? Verdict::allowed : Verdict::refused;
 }
 
-bool may_search(const Session& session, Place place) {
+bool may_search(const MappedSession& session, Place place) {
   const Verdict verdict = judge(session, place, X_OK, AsWhom::effective);
   if (verdict != Verdict::ask_origin) {
     return verdict == Verdict::allowed;
@@ -67,7 +67,7 @@ bool may_search(const Session& session, Place place) {
   return origin_path(session, place, &path) == 0 && sys::faccessat(AT_FDCWD, path.text, X_OK) == 0;
 }
 
-bool is_read_only(const Session& session, Place place) {
+bool is_read_only(const MappedSession& session, Place place) {
   const auto& catalog = session.dataset_of(place).catalog;
   return (catalog.file_system(session.entry_of(place)).flags & ST_RDONLY) != 0;
 }

@@ -1,7 +1,7 @@
 // Whether the caller may use a place, as the origin would judge.
 #pragma once
 
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 
 namespace forebay {
 
@@ -13,12 +13,12 @@ enum class Verdict {
 };
 
 // `wanted`: R_OK, W_OK, X_OK or their sum. Mode bits, owner and groups; root may do all but execute what nobody may.
-Verdict judge(const Session& session, Place place, int wanted, AsWhom whom);
+Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom);
 
 // Whether the caller may look up names in directory `place`.
-bool may_search(const Session& session, Place place);
+bool may_search(const MappedSession& session, Place place);
 
 // Whether the origin's file system was mounted read-only when it was scanned.
-bool is_read_only(const Session& session, Place place);
+bool is_read_only(const MappedSession& session, Place place);
 
 }  // namespace forebay

@@ -60,7 +60,7 @@ int open_below(const char* prefix, size_t prefix_bytes, const CatalogView& catal
 }
 
 // "<session>/tree.<k>"; its length.
-size_t tree_root(const Session& session, uint32_t dataset, char into[kSessionPathBytesMax + 16]) {
+size_t tree_root(const MappedSession& session, uint32_t dataset, char into[kSessionPathBytesMax + 16]) {
   memcpy(into, session.directory, session.directory_bytes);
   memcpy(into + session.directory_bytes, "/tree.", 6);
   size_t bytes = session.directory_bytes + 6;
@@ -86,7 +86,7 @@ bool lies_above(const char* path, size_t bytes, const char* below, size_t below_
 }
 
 // `path` lies below the origin: replaces the origin by the mount.
-bool rewrite_to_mount(const Dataset& dataset, char* path, size_t room, const char* rest) {
+bool rewrite_to_mount(const MappedDataset& dataset, char* path, size_t room, const char* rest) {
   const size_t rest_bytes = strlen(rest) + 1;
   if (dataset.mount_bytes + 1 + rest_bytes > room) {
     return false;
@@ -99,8 +99,8 @@ bool rewrite_to_mount(const Dataset& dataset, char* path, size_t room, const cha
 
 }  // namespace
 
-int origin_path_below(const Session& session, Place place, const char* rest, PathText* into) {
-  const Dataset& dataset = session.dataset_of(place);
+int origin_path_below(const MappedSession& session, Place place, const char* rest, PathText* into) {
+  const MappedDataset& dataset = session.dataset_of(place);
   const size_t rest_bytes = strlen(rest);
   size_t at = dataset.origin_bytes;
   memcpy(into->text, dataset.origin, at);
@@ -130,7 +130,7 @@ int origin_path_below(const Session& session, Place place, const char* rest, Pat
   return 0;
 }
 
-int origin_path(const Session& session, Place place, PathText* into) {
+int origin_path(const MappedSession& session, Place place, PathText* into) {
   const CatalogEntry& entry = session.entry_of(place);
   if (place.entry == 0) {
     return origin_path_below(session, place, "", into);
@@ -144,14 +144,14 @@ int origin_path(const Session& session, Place place, PathText* into) {
   return origin_path_below(session, Place{place.dataset, entry.parent}, name, into);
 }
 
-int open_tree_directory(const Session& session, Place place, int flags) {
+int open_tree_directory(const MappedSession& session, Place place, int flags) {
   char root[kSessionPathBytesMax + 16];
   const size_t bytes = tree_root(session, place.dataset, root);
   return open_below(root, bytes, session.dataset_of(place).catalog, place.entry, flags);
 }
 
-size_t mount_path_bytes(const Session& session, Place place) {
-  const Dataset& dataset = session.dataset_of(place);
+size_t mount_path_bytes(const MappedSession& session, Place place) {
+  const MappedDataset& dataset = session.dataset_of(place);
   size_t bytes = dataset.mount_bytes;
   for (uint32_t at = place.entry; at != 0; at = dataset.catalog.entry(at).parent) {
     bytes += 1 + dataset.catalog.entry(at).name.bytes();
@@ -159,8 +159,8 @@ size_t mount_path_bytes(const Session& session, Place place) {
   return bytes;
 }
 
-ssize_t mount_path(const Session& session, Place place, char* into, size_t room) {
-  const Dataset& dataset = session.dataset_of(place);
+ssize_t mount_path(const MappedSession& session, Place place, char* into, size_t room) {
+  const MappedDataset& dataset = session.dataset_of(place);
   size_t at = dataset.mount_bytes;
   if (at + 2 > room) {
     return -ENAMETOOLONG;
@@ -178,7 +178,7 @@ ssize_t mount_path(const Session& session, Place place, char* into, size_t room)
   return static_cast<ssize_t>(at);
 }
 
-RegionOfPath region_of_path(const Session& session, char* path, size_t room) {
+RegionOfPath region_of_path(const MappedSession& session, char* path, size_t room) {
   const size_t bytes = strlen(path);
   char root[kSessionPathBytesMax + 16];
   const char* rest = nullptr;
@@ -186,7 +186,7 @@ RegionOfPath region_of_path(const Session& session, char* path, size_t room) {
   const char* below_origin = nullptr;
   bool textual = false;
   for (uint32_t k = 0; k < session.dataset_count; ++k) {
-    const Dataset& dataset = session.datasets[k];
+    const MappedDataset& dataset = session.datasets[k];
     uint32_t found = kNoEntry;
     const size_t root_bytes = tree_root(session, k, root);
     if (starts_with(path, root, root_bytes, &rest)) {

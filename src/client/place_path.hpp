@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <stddef.h>
 
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 #include "client/system_call.hpp"
 
 namespace forebay {
@@ -18,18 +18,18 @@ struct PathText {
 
 // Writes the origin's path of directory `place`, and below it `rest` (may be ""). 0, or the errno of a deep
 // directory that cannot be opened; ENAMETOOLONG when `rest` alone is too long.
-int origin_path_below(const Session& session, Place place, const char* rest, PathText* into);
+int origin_path_below(const MappedSession& session, Place place, const char* rest, PathText* into);
 // The same of `place` itself, whatever it is.
-int origin_path(const Session& session, Place place, PathText* into);
+int origin_path(const MappedSession& session, Place place, PathText* into);
 
 // Opens the real directory that stands for directory `place` in the session's tree. -errno.
-int open_tree_directory(const Session& session, Place place, int flags);
+int open_tree_directory(const MappedSession& session, Place place, int flags);
 
 // Writes the mount's path of `place`; its length, or -ENAMETOOLONG.
-ssize_t mount_path(const Session& session, Place place, char* into, size_t room);
+ssize_t mount_path(const MappedSession& session, Place place, char* into, size_t room);
 
 // Bytes of the mount's path, without a NUL.
-size_t mount_path_bytes(const Session& session, Place place);
+size_t mount_path_bytes(const MappedSession& session, Place place);
 
 enum class Region {
   unrelated,  // nothing of ours lies below
@@ -42,6 +42,6 @@ struct RegionOfPath {
 };
 // Where the real, canonical path of a directory lies: in a session's tree, below a mount or below an origin. When
 // `textual` and below an origin that is mounted elsewhere, `path` (of `room` bytes) is rewritten to the mount's.
-RegionOfPath region_of_path(const Session& session, char* path, size_t room);
+RegionOfPath region_of_path(const MappedSession& session, char* path, size_t room);
 
 }  // namespace forebay

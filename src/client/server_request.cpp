@@ -14,7 +14,7 @@ constexpr uint64_t kNsPerMs = 1000000;
 // A server passes one descriptor. Room for more, so that what a wrong one passes is received, and closed.
 constexpr size_t kDescriptorsMax = 16;
 
-bool set_address(const Session& session, sys::Descriptor* through, struct sockaddr_un* address) {
+bool set_address(const MappedSession& session, sys::Descriptor* through, struct sockaddr_un* address) {
   constexpr char kName[] = "/socket";
   address->sun_family = AF_UNIX;
   if (session.directory_bytes + sizeof kName <= sizeof address->sun_path) {
@@ -38,7 +38,7 @@ bool is_our_user(int fd) {
 }
 
 // Connects with the kernel's own deadline (a full backlog blocks a Unix connect). -1 when no server is there.
-int connect_to_server(const Session& session) {
+int connect_to_server(const MappedSession& session) {
   sys::Descriptor through;
   struct sockaddr_un address;
   if (!set_address(session, &through, &address)) {
@@ -154,7 +154,7 @@ struct Answer {
 };
 
 // Sends a request and reads to its end. A silent, broken or refusing server gives done = false and no descriptor.
-Answer ask(const Session& session, const void* request, size_t bytes) {
+Answer ask(const MappedSession& session, const void* request, size_t bytes) {
   Answer answer{false, -1, {}};
   const sys::Descriptor socket(connect_to_server(session));
   if (!socket.valid() || !send_request(socket.get(), request, bytes)) {
@@ -184,7 +184,7 @@ MessageHeader header_of(MessageKind kind, size_t message_bytes) {
 }
 
 // A regular file of the buffer, open for reading alone, of the object's size.
-bool is_object(const Session& session, Place place, int fd) {
+bool is_object(const MappedSession& session, Place place, int fd) {
   struct stat info;
   const int flags = sys::fcntl(fd, F_GETFL);
   return sys::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
@@ -194,14 +194,14 @@ bool is_object(const Session& session, Place place, int fd) {
 
 }  // namespace
 
-bool server_answers(const Session& session) {
+bool server_answers(const MappedSession& session) {
   const ControlPage& control = *session.control;
   const auto phase = static_cast<SessionPhase>(__atomic_load_n(&control.phase, __ATOMIC_ACQUIRE));
   const uint64_t beat = __atomic_load_n(&control.heartbeat_ns, __ATOMIC_RELAXED);
   return phase == SessionPhase::serving && sys::monotonic_ns() < beat + kHeartbeatDeadMs * kNsPerMs;
 }
 
-Materialised request_object(const Session& session, Place place) {
+Materialised request_object(const MappedSession& session, Place place) {
   MaterialiseRequest request{};
   request.header = header_of(MessageKind::materialise, sizeof request);
   request.dataset = place.dataset;
@@ -220,7 +220,7 @@ Materialised request_object(const Session& session, Place place) {
   return {answer.fd, static_cast<HitKind>(answer.reply.materialise.hit)};
 }
 
-void request_invalidate(const Session& session, const InvalidateItem* items, uint32_t count) {
+void request_invalidate(const MappedSession& session, const InvalidateItem* items, uint32_t count) {
   if (!server_answers(session)) {
     return;
   }

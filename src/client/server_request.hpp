@@ -2,21 +2,21 @@
 // between threads or with forked children. Bounded: a server that says nothing for kSilenceMs is given up.
 #pragma once
 
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 #include "shared/messages.hpp"
 
 namespace forebay {
 
 // Whether it makes sense to ask: the session is serving and the heartbeat is fresh.
-bool server_answers(const Session& session);
+bool server_answers(const MappedSession& session);
 
 struct Materialised {
   int fd;  // The object, read-only, close-on-exec; -1 when no help came.
   HitKind hit;
 };
-Materialised request_object(const Session& session, Place place);
+Materialised request_object(const MappedSession& session, Place place);
 
 // Best effort: the bypass bits are set already, and take effect on this node without the server.
-void request_invalidate(const Session& session, const InvalidateItem* items, uint32_t count);
+void request_invalidate(const MappedSession& session, const InvalidateItem* items, uint32_t count);
 
 }  // namespace forebay

@@ -13,7 +13,7 @@ constexpr uint64_t kInside = 1;
 constexpr uint64_t kUnrelated = 2;
 constexpr uint64_t kTextual = 3;
 
-RegionOfPath ask(const Session& session, char path[PATH_MAX]) {
+RegionOfPath ask(const MappedSession& session, char path[PATH_MAX]) {
   const ssize_t bytes = sys::getcwd(path, PATH_MAX);
   if (bytes > 0 && path[0] == '/') {
     return region_of_path(session, path, PATH_MAX);
@@ -38,7 +38,7 @@ uint64_t word_of(const RegionOfPath& region) {
 
 }  // namespace
 
-RegionOfPath region_of_working_directory(const Session& session, char path[PATH_MAX]) {
+RegionOfPath region_of_working_directory(const MappedSession& session, char path[PATH_MAX]) {
   WorkingDirectoryCache* cache = session.working_directory;
   uint64_t word = __atomic_load_n(&cache->word, __ATOMIC_ACQUIRE);
   switch (word >> kTagShift) {
@@ -62,7 +62,7 @@ RegionOfPath region_of_working_directory(const Session& session, char path[PATH_
   return found;
 }
 
-void forget_working_directory(const Session& session) {
+void forget_working_directory(const MappedSession& session) {
   WorkingDirectoryCache* cache = session.working_directory;
   const uint64_t change = __atomic_add_fetch(&cache->changes, 1, __ATOMIC_ACQ_REL);
   __atomic_store_n(&cache->word, kUnknown | (change & ((1ull << kTagShift) - 1)), __ATOMIC_RELEASE);

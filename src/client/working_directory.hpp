@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "client/place_path.hpp"
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 
 namespace forebay {
 
@@ -20,9 +20,9 @@ struct WorkingDirectoryCache {
 };
 
 // When the answer is `textual`, `path` is the working directory's.
-RegionOfPath region_of_working_directory(const Session& session, char path[PATH_MAX]);
+RegionOfPath region_of_working_directory(const MappedSession& session, char path[PATH_MAX]);
 
 // It has changed, or may have.
-void forget_working_directory(const Session& session);
+void forget_working_directory(const MappedSession& session);
 
 }  // namespace forebay

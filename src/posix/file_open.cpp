@@ -27,7 +27,7 @@ int wanted_access(int flags) {
 
 class Opening {
  public:
-  Opening(const Session& session, const OpenCall& call, int flags) : session_(session), call_(call), flags_(flags) {}
+  Opening(const MappedSession& session, const OpenCall& call, int flags) : session_(session), call_(call), flags_(flags) {}
 
   int run() {
     const Follow follow = (flags_ & O_NOFOLLOW) != 0 || creates_only(flags_) ? Follow::no : Follow::yes;
@@ -169,7 +169,7 @@ class Opening {
            sys::faccessat(AT_FDCWD, found_.path.text, R_OK) == -EACCES;
   }
 
-  const Session& session_;
+  const MappedSession& session_;
   const OpenCall& call_;
   const int flags_;
   Resolution found_;
@@ -182,7 +182,7 @@ int open_with_openat(const OpenCall& call) {
 }
 
 int open_file(const OpenCall& call) {
-  const Session* here = session();
+  const MappedSession* here = session();
   if (here == nullptr) {
     return call.libc(call);
   }

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 
 #include "client/path_resolver.hpp"
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 
 namespace forebay {
 
@@ -68,7 +68,7 @@ struct Failure {
 // for the rest, with the caller's own arguments or with the path that was found to be meant.
 template <typename Ours, typename Libc>
 auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc libc) -> decltype(libc(directory, path)) {
-  const Session* here = session();
+  const MappedSession* here = session();
   if (here == nullptr) {
     return libc(directory, path);
   }
@@ -89,7 +89,7 @@ auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc li
 
 // For `ours` of dispatch(): what the catalog knows and the origin must answer all the same.
 template <typename Libc>
-auto ask_origin(const Session& session, Place place, Libc libc) -> decltype(libc(0, "")) {
+auto ask_origin(const MappedSession& session, Place place, Libc libc) -> decltype(libc(0, "")) {
   if (!session.dataset_of(place).origin_is_posix) {
     return Failure{EIO};
   }

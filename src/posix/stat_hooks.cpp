@@ -18,7 +18,7 @@ using forebay::Failure;
 using forebay::Follow;
 using forebay::Place;
 using forebay::Resolution;
-using forebay::Session;
+using forebay::MappedSession;
 using forebay::Verdict;
 
 Follow follow_of(int flags) { return (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes; }
@@ -28,7 +28,7 @@ bool names_descriptor(const char* path, int flags) {
   return (flags & AT_EMPTY_PATH) != 0 && (path == nullptr || *path == '\0');
 }
 
-bool describe_ours(int fd, const struct stat& info, const Session** session, Place* place) {
+bool describe_ours(int fd, const struct stat& info, const MappedSession** session, Place* place) {
   *session = forebay::session();
   if (*session == nullptr) {
     return false;
@@ -38,7 +38,7 @@ bool describe_ours(int fd, const struct stat& info, const Session** session, Pla
   return described.kind != forebay::DescriptorKind::foreign;
 }
 
-bool is_ours(int fd, const Session** session, Place* place) {
+bool is_ours(int fd, const MappedSession** session, Place* place) {
   struct stat info;
   return forebay::session() != nullptr && forebay::sys::fstat(fd, &info) == 0 &&
          describe_ours(fd, info, session, place);
@@ -48,7 +48,7 @@ template <typename Libc>
 int stat_path(int directory, const char* path, struct stat* into, Follow follow, Libc libc) {
   return forebay::dispatch(
       directory, path, follow,
-      [&](const Session& session, const Resolution& found) {
+      [&](const MappedSession& session, const Resolution& found) {
         forebay::fill_stat(session, found.place(), into);
         return 0;
       },
@@ -58,7 +58,7 @@ int stat_path(int directory, const char* path, struct stat* into, Follow follow,
 template <typename Libc>
 int stat_descriptor(int fd, struct stat* into, Libc libc) {
   const int result = libc();
-  const Session* session;
+  const MappedSession* session;
   Place place;
   if (result == 0 && describe_ours(fd, *into, &session, &place)) {
     forebay::fill_stat_of_open(*session, place, into);
@@ -81,7 +81,7 @@ template <typename Libc>
 int access_path(int directory, const char* path, int mode, AsWhom whom, Follow follow, Libc libc) {
   return forebay::dispatch(
       directory, path, follow,
-      [&](const Session& session, const Resolution& found) -> int {
+      [&](const MappedSession& session, const Resolution& found) -> int {
         if ((mode & ~(R_OK | W_OK | X_OK)) != 0) {
           return Failure{EINVAL};
         }
@@ -145,7 +145,7 @@ FOREBAY_HOOK_ALIAS(int, __fxstatat64, __fxstatat, int version, int directory, co
 FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned mask, struct statx* into) {
   const auto libc = [&](int d, const char* p) { return FOREBAY_REAL(statx)(d, p, flags, mask, into); };
   if (names_descriptor(path, flags) && directory != AT_FDCWD) {
-    const Session* session;
+    const MappedSession* session;
     Place place;
     if (is_ours(directory, &session, &place)) {
       forebay::fill_statx_of_open(*session, place, into);
@@ -156,7 +156,7 @@ FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned ma
   const bool here = names_descriptor(path, flags);
   return forebay::dispatch(
       directory, here ? "." : path, here ? Follow::yes : follow_of(flags),
-      [&](const Session& session, const Resolution& found) {
+      [&](const MappedSession& session, const Resolution& found) {
         forebay::fill_statx(session, found.place(), into);
         return 0;
       },
@@ -184,14 +184,14 @@ FOREBAY_HOOK_ALIAS(int, eaccess, euidaccess, const char* path, int mode);
   FOREBAY_HOOK(int, name, const char* path, struct type* into) {                             \
     return forebay::dispatch(                                                                \
         AT_FDCWD, path, Follow::yes,                                                         \
-        [&](const Session& session, const Resolution& found) {                               \
+        [&](const MappedSession& session, const Resolution& found) {                               \
           forebay::fill_##plain(session, found.place(), reinterpret_cast<struct plain*>(into)); \
           return 0;                                                                          \
         },                                                                                   \
         [&](int, const char* p) { return FOREBAY_REAL(name)(p, into); });                    \
   }                                                                                          \
   FOREBAY_HOOK(int, fname, int fd, struct type* into) {                                      \
-    const Session* session;                                                                  \
+    const MappedSession* session;                                                                  \
     Place place;                                                                             \
     if (is_ours(fd, &session, &place)) {                                                     \
       forebay::fill_##plain(*session, place, reinterpret_cast<struct plain*>(into));         \

@@ -1,4 +1,4 @@
-// Session: the node's session as this process has it mapped.
+// MappedSession: the node's session as this process has it mapped.
 //
 // Attached lazily, by the first call that needs it, from FOREBAY_SESSION; any doubt about the directory (another
 // owner, other permissions, a link, a wrong version, a server still starting) means no session, and the process
@@ -17,7 +17,7 @@ namespace forebay {
 inline constexpr char kSessionVariable[] = "FOREBAY_SESSION";
 inline constexpr uint32_t kSessionPathBytesMax = 512;
 
-struct Dataset {
+struct MappedDataset {
   CatalogView catalog;
   StateView state;
   const char* mount;
@@ -36,18 +36,18 @@ struct Place {
 struct DescriptorHints;
 struct WorkingDirectoryCache;
 
-struct Session {
+struct MappedSession {
   ControlPage* control;
   char directory[kSessionPathBytesMax];
   uint32_t directory_bytes;
   uint32_t dataset_count;
   bool nested_mounts;              // A mount lies below another's.
   bool remembers_working_directory;  // working_directory is zeroed by fork.
-  Dataset datasets[kDatasetsMax];
+  MappedDataset datasets[kDatasetsMax];
   DescriptorHints* hints;
   WorkingDirectoryCache* working_directory;
 
-  const Dataset& dataset_of(Place place) const { return datasets[place.dataset]; }
+  const MappedDataset& dataset_of(Place place) const { return datasets[place.dataset]; }
   const CatalogEntry& entry_of(Place place) const { return dataset_of(place).catalog.entry(place.entry); }
   // The entry whose word in the state table speaks for `place`: the first name of a hard-linked object.
   uint32_t state_entry(Place place) const {
@@ -67,9 +67,9 @@ inline void count(uint64_t& counter) { __atomic_fetch_add(&counter, 1, __ATOMIC_
 
 // The process's session, attaching it first if this is the first call; nullptr when there is none. From any thread,
 // in signal handlers too. Costs one load once it is known.
-const Session* session();
+const MappedSession* session();
 
 // For the C API: attaches to `directory`, unless this process is attached already. nullptr when it cannot.
-const Session* attach_session(const char* directory);
+const MappedSession* attach_session(const char* directory);
 
 }  // namespace forebay

@@ -1,4 +1,4 @@
-#include "client/session.hpp"
+#include "client/mapped_session.hpp"
 
 #include <errno.h>
 #include <string.h>
@@ -13,8 +13,8 @@ namespace {
 
 // The one global: hooks are called by a program that hands them no context. nullptr: not tried yet; &no_session:
 // tried, there is none.
-constinit Session* current_session = nullptr;
-constinit Session no_session{};
+constinit MappedSession* current_session = nullptr;
+constinit MappedSession no_session{};
 
 struct Mapping {
   void* data = nullptr;
@@ -94,7 +94,7 @@ bool valid_control(const ControlPage* control, size_t bytes) {
   return phase == SessionPhase::serving || phase == SessionPhase::stopped;
 }
 
-bool map_dataset(int directory, Session* session, uint32_t k, Attempt* attempt) {
+bool map_dataset(int directory, MappedSession* session, uint32_t k, Attempt* attempt) {
   const DatasetRecord& record = session->control->datasets[k];
   if (!valid_path(record.mount, true) || !valid_path(record.origin, record.origin_is_posix != 0)) {
     return false;
@@ -110,7 +110,7 @@ bool map_dataset(int directory, Session* session, uint32_t k, Attempt* attempt) 
   if (!map_file(directory, name, true, &state) || !StateView::valid(state.data, state.bytes)) {
     return false;
   }
-  Dataset& dataset = session->datasets[k];
+  MappedDataset& dataset = session->datasets[k];
   dataset.catalog = CatalogView(catalog.data);
   dataset.state = StateView(state.data);
   dataset.mount = record.mount;
@@ -122,11 +122,11 @@ bool map_dataset(int directory, Session* session, uint32_t k, Attempt* attempt) 
          dataset.state.header().stripe_count == dataset.catalog.header().stripe_count;
 }
 
-bool mounts_nest(const Session& session) {
+bool mounts_nest(const MappedSession& session) {
   for (uint32_t a = 0; a < session.dataset_count; ++a) {
     for (uint32_t b = 0; b < session.dataset_count; ++b) {
-      const Dataset& outer = session.datasets[a];
-      const Dataset& inner = session.datasets[b];
+      const MappedDataset& outer = session.datasets[a];
+      const MappedDataset& inner = session.datasets[b];
       if (inner.mount_bytes > outer.mount_bytes && inner.mount[outer.mount_bytes] == '/' &&
           memcmp(inner.mount, outer.mount, outer.mount_bytes) == 0) {
         return true;
@@ -138,7 +138,7 @@ bool mounts_nest(const Session& session) {
 
 bool fill(const char* path, Attempt* attempt) {
   const size_t path_bytes = strlen(path);
-  if (path[0] != '/' || path_bytes >= kSessionPathBytesMax || !map_memory(sizeof(Session), &attempt->session)) {
+  if (path[0] != '/' || path_bytes >= kSessionPathBytesMax || !map_memory(sizeof(MappedSession), &attempt->session)) {
     return false;
   }
   const sys::Descriptor directory(sys::openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -151,7 +151,7 @@ bool fill(const char* path, Attempt* attempt) {
       !valid_control(static_cast<ControlPage*>(attempt->control.data), attempt->control.bytes)) {
     return false;
   }
-  auto* session = static_cast<Session*>(attempt->session.data);
+  auto* session = static_cast<MappedSession*>(attempt->session.data);
   session->control = static_cast<ControlPage*>(attempt->control.data);
   memcpy(session->directory, path, path_bytes + 1);
   session->directory_bytes = static_cast<uint32_t>(path_bytes);
@@ -175,8 +175,8 @@ bool fill(const char* path, Attempt* attempt) {
 }
 
 // Two threads may attach at once: one of them publishes, the other drops what it mapped.
-Session* publish(Session* found, Attempt* attempt) {
-  Session* expected = nullptr;
+MappedSession* publish(MappedSession* found, Attempt* attempt) {
+  MappedSession* expected = nullptr;
   if (!__atomic_compare_exchange_n(&current_session, &expected, found, false, __ATOMIC_ACQ_REL,
                                    __ATOMIC_ACQUIRE)) {
     attempt->drop();
@@ -185,13 +185,13 @@ Session* publish(Session* found, Attempt* attempt) {
   return found;
 }
 
-Session* attach(const char* path) {
+MappedSession* attach(const char* path) {
   Attempt attempt;
   if (path == nullptr || !fill(path, &attempt)) {
     attempt.drop();
     return publish(&no_session, &attempt);
   }
-  return publish(static_cast<Session*>(attempt.session.data), &attempt);
+  return publish(static_cast<MappedSession*>(attempt.session.data), &attempt);
 }
 
 const char* variable(const char* name, size_t name_bytes) {
@@ -205,14 +205,14 @@ const char* variable(const char* name, size_t name_bytes) {
 
 }  // namespace
 
-ClientCounters& Session::counters() const {
+ClientCounters& MappedSession::counters() const {
   // errno's address tells threads apart without a system call.
   const auto thread = reinterpret_cast<uintptr_t>(&errno);
   return control->counters[(thread >> 12) % kCounterShards];
 }
 
-const Session* session() {
-  Session* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
+const MappedSession* session() {
+  MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
   if (__builtin_expect(known == nullptr, 0)) {
     if (environ == nullptr) {
       return nullptr;  // Called before libc has set itself up: ask again later.
@@ -222,10 +222,10 @@ const Session* session() {
   return known == &no_session ? nullptr : known;
 }
 
-const Session* attach_session(const char* directory) {
-  Session* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
+const MappedSession* attach_session(const char* directory) {
+  MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
   if (known == &no_session) {
-    __atomic_compare_exchange_n(&current_session, &known, static_cast<Session*>(nullptr), false, __ATOMIC_ACQ_REL,
+    __atomic_compare_exchange_n(&current_session, &known, static_cast<MappedSession*>(nullptr), false, __ATOMIC_ACQ_REL,
                                 __ATOMIC_ACQUIRE);
     known = nullptr;
   }
