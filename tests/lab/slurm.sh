@@ -12,7 +12,7 @@ slurm=$FOREBAY_LAB/slurm
 deadline_s=60
 
 gone() { # PID: zombies are gone too
-  ! grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status"
+  ! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status"
 }
 
 # Its state is thrown away: there is nothing that an orderly end would save.

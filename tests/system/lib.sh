@@ -101,4 +101,4 @@ all_exist() {
 }
 
 # is_gone PID: zombies are gone too.
-is_gone() { ! grep -qs '^State:[[:space:]]*[^Z]' "/proc/$1/status"; }
+is_gone() { ! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status"; }
