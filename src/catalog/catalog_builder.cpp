@@ -66,6 +66,7 @@ CatalogBuilder::CatalogBuilder(std::string origin_name, std::uint64_t stripe_byt
   state_->root.mode = S_IFDIR | 0755;
 }
 
+CatalogBuilder::CatalogBuilder(CatalogBuilder&& other) noexcept = default;
 CatalogBuilder::~CatalogBuilder() = default;
 
 void CatalogBuilder::set_root(const OriginAttributes& root) {

@@ -29,6 +29,7 @@ class CatalogBuilder {
 
   // `stripe_bytes` above zero.
   CatalogBuilder(std::string origin_name, std::uint64_t stripe_bytes);
+  CatalogBuilder(CatalogBuilder&& other) noexcept;
   ~CatalogBuilder();
 
   void set_root(const OriginAttributes& root);

@@ -102,7 +102,12 @@ std::string link_target(int directory, const std::string& name, std::uint64_t si
 bool read_name(int directory, std::uint64_t device, const RawName& raw, OriginName& into) {
   into.name = raw.name;
   struct statx info {};
-  if (statx_of(directory, raw.name.c_str(), info) != 0) {
+  int failed = statx_of(directory, raw.name.c_str(), info);
+  if (failed == 0 && S_ISLNK(info.stx_mode)) {
+    into.link_target = link_target(directory, raw.name, info.stx_size);
+    failed = statx_of(directory, raw.name.c_str(), info);  // Reading a link moves its access time.
+  }
+  if (failed != 0) {
     if (errno == ENOENT) {
       return false;
     }
@@ -114,9 +119,8 @@ bool read_name(int directory, std::uint64_t device, const RawName& raw, OriginNa
   }
   into.attributes = from_statx(info);
   into.attributes.has_xattrs = has_xattrs(directory, raw.name);
-  if (S_ISLNK(into.attributes.mode)) {
-    into.link_target = link_target(directory, raw.name, into.attributes.size);
-    into.attributes.left_to_origin = into.attributes.left_to_origin || into.link_target.empty();
+  if (S_ISLNK(into.attributes.mode) && into.link_target.size() != into.attributes.size) {
+    into.attributes.left_to_origin = true;
   }
   return true;
 }
