@@ -45,7 +45,8 @@ void late_answers_write_nothing_and_keep_no_slot(MpiEngine& engine, NodeIndex pe
       const auto late = contract::fetch_and_wait(engine, peer, {contract::Act::hold, 0, bytes, 1}, bytes);
       findings.expect(code_of(late) == Code::timed_out, "a request that is not answered did not time out");
       const auto let_go = contract::fetch_and_wait(engine, peer, {contract::Act::let_go, 0, bytes, 2}, bytes);
-      findings.expect(let_go.result.ok(), "a fetch failed after a late answer");
+      findings.expect(let_go.result.ok(), fmt::format("{} bytes failed after a late answer: {}", bytes,
+                                                      let_go.result.ok() ? "" : let_go.result.error().text));
       for (std::size_t i = 0; let_go.result.ok() && i < bytes; ++i) {
         if (let_go.landed[i] != contract::pattern_byte(2, i)) {
           findings.expect(false, "a late answer was taken for a later one");
