@@ -55,7 +55,9 @@ Status make_private_directory(const std::string& path) {
   }
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) {
-    return error_from_errno("cannot open " + path + " as a directory of our own");
+    return errno == ENOTDIR || errno == ELOOP
+               ? Error{Code::permission, path + " is a link or no directory (refusing to use it)", errno}
+               : error_from_errno("cannot open " + path + " as a directory of our own");
   }
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) {
