@@ -1,0 +1,252 @@
+// Names that come, go and move, and attributes that change.
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <utime.h>
+
+#include "posix/change.hpp"
+#include "posix/hook.hpp"
+
+namespace {
+
+using forebay::Change;
+using forebay::Follow;
+using forebay::change;
+using forebay::change_descriptor;
+using forebay::change_two;
+
+Follow follow_of(int flags) { return (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes; }
+bool names_descriptor(const char* path, int flags) {
+  return path == nullptr || ((flags & AT_EMPTY_PATH) != 0 && *path == '\0');
+}
+
+// A template of mkstemp and its kin: the name is made in the origin's directory and told in the caller's.
+template <typename Result, typename Libc>
+Result make_temporary(char* pattern, Result failed, Libc libc) {
+  forebay::ChangeTarget target;
+  if (!target.find(AT_FDCWD, pattern, Follow::no)) {
+    return failed;
+  }
+  if (!target.concerns_mount()) {
+    return libc(pattern);
+  }
+  forebay::Invalidation stale(target.in());
+  target.note(Change::new_name, &stale);
+  stale.commit();
+  char at_origin[PATH_MAX];
+  const size_t bytes = strlen(target.path());
+  memcpy(at_origin, target.path(), bytes + 1);
+  const Result result = libc(at_origin);
+  // Both end in the same name.
+  const char* slash = strrchr(pattern, '/');
+  const size_t name_bytes = strlen(slash == nullptr ? pattern : slash + 1);
+  memcpy(pattern + strlen(pattern) - name_bytes, at_origin + bytes - name_bytes, name_bytes);
+  return result;
+}
+
+}  // namespace
+
+FOREBAY_HOOK(int, unlink, const char* path) {
+  return change(AT_FDCWD, path, Follow::no, Change::old_name,
+                [](int, const char* p) { return FOREBAY_REAL(unlink)(p); });
+}
+FOREBAY_HOOK(int, unlinkat, int directory, const char* path, int flags) {
+  return change(directory, path, Follow::no, (flags & AT_REMOVEDIR) != 0 ? Change::whole_subtree : Change::old_name,
+                [&](int d, const char* p) { return FOREBAY_REAL(unlinkat)(d, p, flags); });
+}
+FOREBAY_HOOK(int, rmdir, const char* path) {
+  return change(AT_FDCWD, path, Follow::no, Change::whole_subtree,
+                [](int, const char* p) { return FOREBAY_REAL(rmdir)(p); });
+}
+FOREBAY_HOOK(int, remove, const char* path) {
+  return change(AT_FDCWD, path, Follow::no, Change::whole_subtree,
+                [](int, const char* p) { return FOREBAY_REAL(remove)(p); });
+}
+
+FOREBAY_HOOK(int, rename, const char* from, const char* to) {
+  return change_two({AT_FDCWD, from, Follow::no, Change::whole_subtree}, {AT_FDCWD, to, Follow::no, Change::whole_subtree},
+                    [](int, const char* f, int, const char* t) { return FOREBAY_REAL(rename)(f, t); });
+}
+FOREBAY_HOOK(int, renameat, int from_directory, const char* from, int to_directory, const char* to) {
+  return change_two({from_directory, from, Follow::no, Change::whole_subtree},
+                    {to_directory, to, Follow::no, Change::whole_subtree},
+                    [](int fd, const char* f, int td, const char* t) { return FOREBAY_REAL(renameat)(fd, f, td, t); });
+}
+FOREBAY_HOOK(int, renameat2, int from_directory, const char* from, int to_directory, const char* to, unsigned flags) {
+  return change_two({from_directory, from, Follow::no, Change::whole_subtree},
+                    {to_directory, to, Follow::no, Change::whole_subtree},
+                    [&](int fd, const char* f, int td, const char* t) {
+                      return FOREBAY_REAL(renameat2)(fd, f, td, t, flags);
+                    });
+}
+
+FOREBAY_HOOK(int, link, const char* from, const char* to) {
+  return change_two({AT_FDCWD, from, Follow::no, Change::attributes}, {AT_FDCWD, to, Follow::no, Change::new_name},
+                    [](int, const char* f, int, const char* t) { return FOREBAY_REAL(link)(f, t); });
+}
+FOREBAY_HOOK(int, linkat, int from_directory, const char* from, int to_directory, const char* to, int flags) {
+  return change_two({from_directory, from, (flags & AT_SYMLINK_FOLLOW) != 0 ? Follow::yes : Follow::no,
+                     Change::attributes},
+                    {to_directory, to, Follow::no, Change::new_name},
+                    [&](int fd, const char* f, int td, const char* t) {
+                      return FOREBAY_REAL(linkat)(fd, f, td, t, flags);
+                    });
+}
+FOREBAY_HOOK(int, symlink, const char* target, const char* path) {
+  return change(AT_FDCWD, path, Follow::no, Change::new_name,
+                [&](int, const char* p) { return FOREBAY_REAL(symlink)(target, p); });
+}
+FOREBAY_HOOK(int, symlinkat, const char* target, int directory, const char* path) {
+  return change(directory, path, Follow::no, Change::new_name,
+                [&](int d, const char* p) { return FOREBAY_REAL(symlinkat)(target, d, p); });
+}
+
+FOREBAY_HOOK(int, mkdir, const char* path, mode_t mode) {
+  return change(AT_FDCWD, path, Follow::no, Change::new_name,
+                [&](int, const char* p) { return FOREBAY_REAL(mkdir)(p, mode); });
+}
+FOREBAY_HOOK(int, mkdirat, int directory, const char* path, mode_t mode) {
+  return change(directory, path, Follow::no, Change::new_name,
+                [&](int d, const char* p) { return FOREBAY_REAL(mkdirat)(d, p, mode); });
+}
+FOREBAY_HOOK(int, mkfifo, const char* path, mode_t mode) {
+  return change(AT_FDCWD, path, Follow::no, Change::new_name,
+                [&](int, const char* p) { return FOREBAY_REAL(mkfifo)(p, mode); });
+}
+FOREBAY_HOOK(int, mkfifoat, int directory, const char* path, mode_t mode) {
+  return change(directory, path, Follow::no, Change::new_name,
+                [&](int d, const char* p) { return FOREBAY_REAL(mkfifoat)(d, p, mode); });
+}
+FOREBAY_HOOK(int, mknod, const char* path, mode_t mode, dev_t device) {
+  return change(AT_FDCWD, path, Follow::no, Change::new_name,
+                [&](int, const char* p) { return FOREBAY_REAL(mknod)(p, mode, device); });
+}
+FOREBAY_HOOK(int, mknodat, int directory, const char* path, mode_t mode, dev_t device) {
+  return change(directory, path, Follow::no, Change::new_name,
+                [&](int d, const char* p) { return FOREBAY_REAL(mknodat)(d, p, mode, device); });
+}
+// What programs built before glibc 2.33 call.
+FOREBAY_HOOK(int, __xmknod, int, const char* path, mode_t mode, dev_t* device) {
+  return forebay_mknod(path, mode, *device);
+}
+FOREBAY_HOOK(int, __xmknodat, int, int directory, const char* path, mode_t mode, dev_t* device) {
+  return forebay_mknodat(directory, path, mode, *device);
+}
+
+#define FOREBAY_TRUNCATE_HOOK(name)                                                   \
+  FOREBAY_HOOK(int, name, const char* path, off_t bytes) {                            \
+    return change(AT_FDCWD, path, Follow::yes, Change::attributes,                    \
+                  [&](int, const char* p) { return FOREBAY_REAL(name)(p, bytes); });  \
+  }
+FOREBAY_TRUNCATE_HOOK(truncate)
+FOREBAY_TRUNCATE_HOOK(truncate64)
+
+FOREBAY_HOOK(int, chmod, const char* path, mode_t mode) {
+  return change(AT_FDCWD, path, Follow::yes, Change::attributes,
+                [&](int, const char* p) { return FOREBAY_REAL(chmod)(p, mode); });
+}
+FOREBAY_HOOK(int, lchmod, const char* path, mode_t mode) {
+  return change(AT_FDCWD, path, Follow::no, Change::attributes,
+                [&](int, const char* p) { return FOREBAY_REAL(lchmod)(p, mode); });
+}
+FOREBAY_HOOK(int, fchmodat, int directory, const char* path, mode_t mode, int flags) {
+  return change(directory, path, follow_of(flags), Change::attributes,
+                [&](int d, const char* p) { return FOREBAY_REAL(fchmodat)(d, p, mode, flags); });
+}
+FOREBAY_HOOK(int, fchmod, int fd, mode_t mode) {
+  return change_descriptor(
+      fd, [&] { return FOREBAY_REAL(fchmod)(fd, mode); },
+      [&](const char* p) { return FOREBAY_REAL(chmod)(p, mode); });
+}
+
+FOREBAY_HOOK(int, chown, const char* path, uid_t user, gid_t group) {
+  return change(AT_FDCWD, path, Follow::yes, Change::attributes,
+                [&](int, const char* p) { return FOREBAY_REAL(chown)(p, user, group); });
+}
+FOREBAY_HOOK(int, lchown, const char* path, uid_t user, gid_t group) {
+  return change(AT_FDCWD, path, Follow::no, Change::attributes,
+                [&](int, const char* p) { return FOREBAY_REAL(lchown)(p, user, group); });
+}
+FOREBAY_HOOK(int, fchown, int fd, uid_t user, gid_t group) {
+  return change_descriptor(
+      fd, [&] { return FOREBAY_REAL(fchown)(fd, user, group); },
+      [&](const char* p) { return FOREBAY_REAL(chown)(p, user, group); });
+}
+FOREBAY_HOOK(int, fchownat, int directory, const char* path, uid_t user, gid_t group, int flags) {
+  const auto libc = [&](int d, const char* p) { return FOREBAY_REAL(fchownat)(d, p, user, group, flags); };
+  if (names_descriptor(path, flags) && directory != AT_FDCWD) {
+    return change_descriptor(
+        directory, [&] { return libc(directory, path); },
+        [&](const char* p) { return FOREBAY_REAL(chown)(p, user, group); });
+  }
+  return change(directory, path, follow_of(flags), Change::attributes, libc);
+}
+
+FOREBAY_HOOK(int, utime, const char* path, const struct utimbuf* times) {
+  return change(AT_FDCWD, path, Follow::yes, Change::attributes,
+                [&](int, const char* p) { return FOREBAY_REAL(utime)(p, times); });
+}
+FOREBAY_HOOK(int, utimes, const char* path, const struct timeval times[2]) {
+  return change(AT_FDCWD, path, Follow::yes, Change::attributes,
+                [&](int, const char* p) { return FOREBAY_REAL(utimes)(p, times); });
+}
+FOREBAY_HOOK(int, lutimes, const char* path, const struct timeval times[2]) {
+  return change(AT_FDCWD, path, Follow::no, Change::attributes,
+                [&](int, const char* p) { return FOREBAY_REAL(lutimes)(p, times); });
+}
+FOREBAY_HOOK(int, futimes, int fd, const struct timeval times[2]) {
+  return change_descriptor(
+      fd, [&] { return FOREBAY_REAL(futimes)(fd, times); },
+      [&](const char* p) { return FOREBAY_REAL(utimes)(p, times); });
+}
+FOREBAY_HOOK(int, futimens, int fd, const struct timespec times[2]) {
+  return change_descriptor(
+      fd, [&] { return FOREBAY_REAL(futimens)(fd, times); },
+      [&](const char* p) { return FOREBAY_REAL(utimensat)(AT_FDCWD, p, times, 0); });
+}
+FOREBAY_HOOK(int, utimensat, int directory, const char* path, const struct timespec times[2], int flags) {
+  const auto libc = [&](int d, const char* p) { return FOREBAY_REAL(utimensat)(d, p, times, flags); };
+  if (names_descriptor(path, flags) && directory != AT_FDCWD) {
+    return change_descriptor(
+        directory, [&] { return libc(directory, path); },
+        [&](const char* p) { return FOREBAY_REAL(utimensat)(AT_FDCWD, p, times, 0); });
+  }
+  return change(directory, path, follow_of(flags), Change::attributes, libc);
+}
+FOREBAY_HOOK(int, futimesat, int directory, const char* path, const struct timeval times[2]) {
+  if (path == nullptr) {
+    return forebay_futimes(directory, times);
+  }
+  return change(directory, path, Follow::yes, Change::attributes,
+                [&](int d, const char* p) { return FOREBAY_REAL(futimesat)(d, p, times); });
+}
+
+#define FOREBAY_TEMPORARY_HOOK(name)                                                                \
+  FOREBAY_HOOK(int, name, char* pattern) {                                                          \
+    return make_temporary(pattern, -1, [](char* p) { return FOREBAY_REAL(name)(p); });              \
+  }
+#define FOREBAY_TEMPORARY_HOOK_1(name)                                                              \
+  FOREBAY_HOOK(int, name, char* pattern, int more) {                                                \
+    return make_temporary(pattern, -1, [&](char* p) { return FOREBAY_REAL(name)(p, more); });       \
+  }
+#define FOREBAY_TEMPORARY_HOOK_2(name)                                                              \
+  FOREBAY_HOOK(int, name, char* pattern, int suffix, int flags) {                                   \
+    return make_temporary(pattern, -1, [&](char* p) { return FOREBAY_REAL(name)(p, suffix, flags); }); \
+  }
+FOREBAY_TEMPORARY_HOOK(mkstemp)
+FOREBAY_TEMPORARY_HOOK(mkstemp64)
+FOREBAY_TEMPORARY_HOOK_1(mkostemp)
+FOREBAY_TEMPORARY_HOOK_1(mkostemp64)
+FOREBAY_TEMPORARY_HOOK_1(mkstemps)
+FOREBAY_TEMPORARY_HOOK_1(mkstemps64)
+FOREBAY_TEMPORARY_HOOK_2(mkostemps)
+FOREBAY_TEMPORARY_HOOK_2(mkostemps64)
+FOREBAY_HOOK(char*, mkdtemp, char* pattern) {
+  return make_temporary(pattern, static_cast<char*>(nullptr),
+                        [](char* p) { return FOREBAY_REAL(mkdtemp)(p); }) == nullptr
+             ? nullptr
+             : pattern;
+}
