@@ -121,11 +121,11 @@ void Answers::on_filled(command::Filled&& filled) {
 
 void Answers::announce(Place place, std::uint64_t checksum) {
   auto& occupant = places(place.kind).occupants[place.index];
-  MessageHeader header;
+  WireHeader header;
   header.id = occupant.asked.id;
   header.checksum = checksum;
   if (place.kind == PlaceKind::inlined) {
-    header.kind = MessageKind::reply_inline;
+    header.kind = WireKind::reply_inline;
     messenger_.send(occupant.asked.from, header, memory(place).first(occupant.bytes));
     return vacate(place);
   }
@@ -133,7 +133,7 @@ void Answers::announce(Place place, std::uint64_t checksum) {
     fail(occupant.asked, status.error());
     return vacate(place);
   }
-  header.kind = MessageKind::reply_slot;
+  header.kind = WireKind::reply_slot;
   header.bytes = occupant.bytes;
   header.offset = static_cast<std::uint64_t>(memory(place).data() - arena_->bytes().data());
   header.slot = place.index + (place.kind == PlaceKind::large ? options_.small_slots : 0);
@@ -143,7 +143,7 @@ void Answers::announce(Place place, std::uint64_t checksum) {
   messenger_.send(occupant.asked.from, header);
 }
 
-void Answers::on_release(const MessageHeader& header) {
+void Answers::on_release(const WireHeader& header) {
   const bool large = header.slot >= options_.small_slots;
   const Place place{large ? PlaceKind::large : PlaceKind::small,
                     large ? header.slot - options_.small_slots : header.slot};
@@ -178,8 +178,8 @@ void Answers::fail(const Asked& asked, const Error& error) {
   if (closed_) {
     return;
   }
-  MessageHeader header;
-  header.kind = MessageKind::reply_failure;
+  WireHeader header;
+  header.kind = WireKind::reply_failure;
   header.id = asked.id;
   header.code = static_cast<std::uint32_t>(error.code);
   header.errno_value = error.errno_value;

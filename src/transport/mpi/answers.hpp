@@ -44,9 +44,10 @@ class Answers {
           Checksum checksum);
 
   void respond(command::Respond&& answer);
+  void respond_with(const Asked& asked, std::span<const std::byte> answer);
   void fail(const Asked& asked, const Error& error);
   void on_filled(command::Filled&& filled);
-  void on_release(const MessageHeader& header);
+  void on_release(const WireHeader& header);
 
   // Gives no more answers to others: what waits is dropped, what is being filled is not sent. Local ones go
   // on.

@@ -45,8 +45,8 @@ void Fetches::ask(Entry entry) {
   auto& [id, in_flight] = *entry;
   in_flight.state = State::asked;
   ++peers_[in_flight.fetch.peer.value].asked;
-  MessageHeader header;
-  header.kind = MessageKind::request;
+  WireHeader header;
+  header.kind = WireKind::request;
   header.id = id;
   header.room = in_flight.fetch.into.size();
   header.checksum = checksum_bytes(in_flight.fetch.request.data(), in_flight.fetch.request.size());
@@ -66,20 +66,20 @@ void Fetches::replied(NodeIndex peer) {
   }
 }
 
-void Fetches::on_reply(NodeIndex from, const MessageHeader& header, std::span<const std::byte> payload) {
+void Fetches::on_reply(NodeIndex from, const WireHeader& header, std::span<const std::byte> payload) {
   replied(from);
   const auto entry = fetches_.find(header.id);
   if (entry == fetches_.end() || entry->second.state != State::asked || entry->second.fetch.peer != from) {
     // Too late: the fetch has ended, and its memory is not ours any more.
-    if (header.kind == MessageKind::reply_slot) {
+    if (header.kind == WireKind::reply_slot) {
       release(from, header);
     }
     return;
   }
   switch (header.kind) {
-    case MessageKind::reply_inline:
+    case WireKind::reply_inline:
       return land_inline(entry, header, payload);
-    case MessageKind::reply_slot:
+    case WireKind::reply_slot:
       return land_slot(entry, header);
     default:
       return end(entry, Error{static_cast<Code>(header.code),
@@ -88,7 +88,7 @@ void Fetches::on_reply(NodeIndex from, const MessageHeader& header, std::span<co
   }
 }
 
-void Fetches::land_inline(Entry entry, const MessageHeader& header, std::span<const std::byte> payload) {
+void Fetches::land_inline(Entry entry, const WireHeader& header, std::span<const std::byte> payload) {
   const auto into = entry->second.fetch.into;
   if (payload.size() > into.size() || checksum_bytes(payload.data(), payload.size()) != header.checksum) {
     return end(entry, Error{Code::corrupt, fmt::format("answer of node {} is damaged (its checksum differs)",
@@ -100,7 +100,7 @@ void Fetches::land_inline(Entry entry, const MessageHeader& header, std::span<co
   end(entry, payload.size());
 }
 
-void Fetches::land_slot(Entry entry, const MessageHeader& header) {
+void Fetches::land_slot(Entry entry, const WireHeader& header) {
   auto& in_flight = entry->second;
   if (header.bytes > in_flight.fetch.into.size() || header.bytes > kChunkBytes) {
     release(in_flight.fetch.peer, header);
@@ -194,9 +194,9 @@ void Fetches::end_all(const Error& error) {
   }
 }
 
-void Fetches::release(NodeIndex peer, const MessageHeader& reply) {
-  MessageHeader header;
-  header.kind = MessageKind::release;
+void Fetches::release(NodeIndex peer, const WireHeader& reply) {
+  WireHeader header;
+  header.kind = WireKind::release;
   header.slot = reply.slot;
   header.generation = reply.generation;
   messenger_.send(peer, header);

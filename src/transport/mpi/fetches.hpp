@@ -30,7 +30,7 @@ class Fetches {
   std::optional<std::uint64_t> start(command::Fetch&& fetch, Clock::time_point now);
 
   // The messages that answer.
-  void on_reply(NodeIndex from, const MessageHeader& header, std::span<const std::byte> payload);
+  void on_reply(NodeIndex from, const WireHeader& header, std::span<const std::byte> payload);
   void on_got(std::uint64_t id, const Status& status);
   void on_request_not_sent(NodeIndex peer, std::uint64_t id, const Error& error);
   void fail(std::uint64_t id, const Error& error);
@@ -56,7 +56,7 @@ class Fetches {
     Clock::time_point deadline;
     State state = State::waiting;
     std::size_t bytes = 0;  // Of the answer; this and `reply` once landing.
-    MessageHeader reply{};
+    WireHeader reply{};
   };
   struct Peer {
     std::size_t asked = 0;              // Requests it has not replied to, ended fetches' included.
@@ -66,9 +66,9 @@ class Fetches {
 
   void ask(Entry entry);
   void replied(NodeIndex peer);
-  void land_inline(Entry entry, const MessageHeader& header, std::span<const std::byte> payload);
-  void land_slot(Entry entry, const MessageHeader& header);
-  void release(NodeIndex peer, const MessageHeader& reply);
+  void land_inline(Entry entry, const WireHeader& header, std::span<const std::byte> payload);
+  void land_slot(Entry entry, const WireHeader& header);
+  void release(NodeIndex peer, const WireHeader& reply);
   void end(Entry entry, Result<std::size_t> result);
 
   Messenger& messenger_;

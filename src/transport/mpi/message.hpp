@@ -9,7 +9,7 @@
 
 namespace forebay {
 
-enum class MessageKind : std::uint32_t {
+enum class WireKind : std::uint32_t {
   request,        // id, room; payload: the request
   reply_inline,   // id; payload: the answer
   reply_slot,     // id, slot, generation, offset, bytes: where the answer lies in the sender's window
@@ -17,8 +17,8 @@ enum class MessageKind : std::uint32_t {
   release,        // slot, generation: the sender has read the slot, or will not
 };
 
-struct MessageHeader {
-  MessageKind kind{};
+struct WireHeader {
+  WireKind kind{};
   std::uint32_t payload_bytes = 0;
   std::uint64_t id = 0;        // The requester's name of the fetch.
   std::uint64_t room = 0;      // Bytes the requester has memory for.
@@ -31,9 +31,9 @@ struct MessageHeader {
   std::int32_t errno_value = 0;
   std::uint32_t code = 0;
 };
-static_assert(sizeof(MessageHeader) == 64);
+static_assert(sizeof(WireHeader) == 64);
 
 inline constexpr std::size_t kErrorTextBytesMax = 1024;  // Longer texts are cut.
-inline constexpr std::size_t kMessageBytesMax = sizeof(MessageHeader) + kRequestBytesMax;
+inline constexpr std::size_t kWireBytesMax = sizeof(WireHeader) + kRequestBytesMax;
 
 }  // namespace forebay

@@ -19,8 +19,8 @@ int rank_of(NodeIndex node) {
   return static_cast<int>(node.value);
 }
 
-MessageHeader header_of(const std::byte* message) {
-  MessageHeader header;
+WireHeader header_of(const std::byte* message) {
+  WireHeader header;
   std::memcpy(&header, message, sizeof header);
   return header;
 }
@@ -31,19 +31,19 @@ Status Messenger::post_receives() {
   for (std::size_t i = 0; i < kReceives; ++i) {
     requests_.push_back(MPI_REQUEST_NULL);
     operations_.push_back(
-        {Kind::receive, {}, 0, std::make_unique_for_overwrite<std::byte[]>(kMessageBytesMax)});
+        {Kind::receive, {}, 0, std::make_unique_for_overwrite<std::byte[]>(kWireBytesMax)});
     FOREBAY_TRY(post_receive(i));
   }
   return {};
 }
 
 Status Messenger::post_receive(std::size_t index) {
-  return check_mpi(MPI_Irecv(operations_[index].message.get(), static_cast<int>(kMessageBytesMax), MPI_BYTE,
+  return check_mpi(MPI_Irecv(operations_[index].message.get(), static_cast<int>(kWireBytesMax), MPI_BYTE,
                              MPI_ANY_SOURCE, kTag, world_.comm(), &requests_[index]),
                    "MPI_Irecv");
 }
 
-void Messenger::send(NodeIndex to, MessageHeader header, std::span<const std::byte> payload) {
+void Messenger::send(NodeIndex to, WireHeader header, std::span<const std::byte> payload) {
   FOREBAY_CHECK(payload.size() <= kRequestBytesMax);
   header.payload_bytes = static_cast<std::uint32_t>(payload.size());
   auto message = std::make_unique_for_overwrite<std::byte[]>(sizeof header + payload.size());
@@ -134,7 +134,7 @@ void Messenger::ended(std::size_t index, const MPI_Status& status, const Status&
   }
   int bytes = 0;
   if (MPI_Get_count(&status, MPI_BYTE, &bytes) != MPI_SUCCESS ||
-      bytes < static_cast<int>(sizeof(MessageHeader))) {
+      bytes < static_cast<int>(sizeof(WireHeader))) {
     return;
   }
   // The buffer stays where it is while on_message adds operations: only the vector of pointers to it may

@@ -24,9 +24,9 @@ class Messenger {
    public:
     virtual ~Events() = default;
     // `payload` is valid during the call only.
-    virtual void on_message(NodeIndex from, const MessageHeader& header,
+    virtual void on_message(NodeIndex from, const WireHeader& header,
                             std::span<const std::byte> payload) = 0;
-    virtual void on_send_failed(NodeIndex to, const MessageHeader& header, const Error& error) = 0;
+    virtual void on_send_failed(NodeIndex to, const WireHeader& header, const Error& error) = 0;
     virtual void on_got(std::uint64_t fetch, const Status& status) = 0;
     virtual void on_barrier(const Status& status) = 0;
   };
@@ -39,7 +39,7 @@ class Messenger {
 
   Status post_receives();
   // `payload` is copied; header.payload_bytes is set from it.
-  void send(NodeIndex to, MessageHeader header, std::span<const std::byte> payload = {});
+  void send(NodeIndex to, WireHeader header, std::span<const std::byte> payload = {});
   // Gets from the peer's window straight into `into`, which stays valid until on_got.
   void get(NodeIndex peer, std::uint64_t offset, std::span<std::byte> into, std::uint64_t fetch);
   // Makes what was written to this rank's window before visible to Gets of others.

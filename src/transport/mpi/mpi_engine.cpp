@@ -23,6 +23,12 @@ class MpiEngine::Answer final : public Responder {
     queue_->push(command::Respond{asked_, bytes, std::move(fill)});
   }
 
+  void respond_with(std::span<const std::byte> answer) override {
+    FOREBAY_CHECK(!std::exchange(answered_, true));
+    FOREBAY_CHECK(answer.size() <= kRequestBytesMax);
+    queue_->push(command::RespondWith{asked_, {answer.begin(), answer.end()}});
+  }
+
   void fail(Error error) override {
     FOREBAY_CHECK(!std::exchange(answered_, true));
     queue_->push(command::Fail{asked_, std::move(error)});
@@ -129,6 +135,8 @@ void MpiEngine::obey(Command&& command) {
     start_fetch(std::move(*fetch));
   } else if (auto* respond = std::get_if<command::Respond>(&command)) {
     answers_.respond(std::move(*respond));
+  } else if (auto* respond_with = std::get_if<command::RespondWith>(&command)) {
+    answers_.respond_with(respond_with->asked, respond_with->answer);
   } else if (auto* fail = std::get_if<command::Fail>(&command)) {
     answers_.fail(fail->asked, fail->error);
   } else if (auto* filled = std::get_if<command::Filled>(&command)) {
@@ -167,9 +175,9 @@ void MpiEngine::hand_to_handler(const Asked& asked, std::span<const std::byte> r
   handler_->on_request(asked.from, request, std::make_unique<Answer>(queue_, self(), asked));
 }
 
-void MpiEngine::on_message(NodeIndex from, const MessageHeader& header, std::span<const std::byte> payload) {
+void MpiEngine::on_message(NodeIndex from, const WireHeader& header, std::span<const std::byte> payload) {
   switch (header.kind) {
-    case MessageKind::request: {
+    case WireKind::request: {
       const Asked asked{from, header.id, header.room};
       if (checksum_bytes(payload.data(), payload.size()) != header.checksum) {
         return answers_.fail(asked,
@@ -180,20 +188,20 @@ void MpiEngine::on_message(NodeIndex from, const MessageHeader& header, std::spa
       }
       return;
     }
-    case MessageKind::reply_inline:
-    case MessageKind::reply_slot:
-    case MessageKind::reply_failure:
+    case WireKind::reply_inline:
+    case WireKind::reply_slot:
+    case WireKind::reply_failure:
       return fetches_.on_reply(from, header, payload);
-    case MessageKind::release:
+    case WireKind::release:
       return answers_.on_release(header);
   }
 }
 
-void MpiEngine::on_send_failed(NodeIndex to, const MessageHeader& header, const Error& error) {
+void MpiEngine::on_send_failed(NodeIndex to, const WireHeader& header, const Error& error) {
   switch (header.kind) {
-    case MessageKind::request:
+    case WireKind::request:
       return fetches_.on_request_not_sent(to, header.id, error);
-    case MessageKind::reply_slot:
+    case WireKind::reply_slot:
       return answers_.on_release(header);
     default:
       return;  // The requester's deadline ends its fetch.

@@ -86,8 +86,8 @@ class MpiEngine final : public PeerTransport, private Messenger::Events {
   void hand_to_handler(const Asked& asked, std::span<const std::byte> request);
   void end(const Status& outcome);
 
-  void on_message(NodeIndex from, const MessageHeader& header, std::span<const std::byte> payload) override;
-  void on_send_failed(NodeIndex to, const MessageHeader& header, const Error& error) override;
+  void on_message(NodeIndex from, const WireHeader& header, std::span<const std::byte> payload) override;
+  void on_send_failed(NodeIndex to, const WireHeader& header, const Error& error) override;
   void on_got(std::uint64_t fetch, const Status& status) override;
   void on_barrier(const Status& status) override;
 
