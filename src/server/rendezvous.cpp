@@ -1,11 +1,11 @@
 #include "server/rendezvous.hpp"
 
 #include <cstring>
-#include <future>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "server/ask_peers.hpp"
 #include "stage/peer_messages.hpp"
 
 namespace forebay {
@@ -62,10 +62,7 @@ Result<std::string> Rendezvous::exchange(std::uint16_t round, const std::string&
   std::memcpy(request.data() + sizeof head, mine.data(), mine.size());
   std::vector<std::byte> into(kChunkBytes);
   while (true) {
-    std::promise<Result<std::size_t>> landed;
-    transport_.fetch(NodeIndex{0}, request, into,
-                     [&landed](Result<std::size_t> result) { landed.set_value(std::move(result)); });
-    auto result = landed.get_future().get();
+    auto result = fetch_and_wait(transport_, NodeIndex{0}, request, into);
     if (result.ok()) {
       return std::string(reinterpret_cast<const char*>(into.data()), *result);
     }

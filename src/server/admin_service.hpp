@@ -1,0 +1,81 @@
+// AdminService: answers what the verbs ask (ipc/admin.hpp), for the whole job.
+//
+// A client's question is put to every node, this one too (PeerOp::admin), and the answers are put together. The two sides
+// have threads of their own: those that wait for nodes, and those that answer, which never wait for a node.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "common/executor.hpp"
+#include "server/job_start.hpp"
+#include "server/node_core.hpp"
+#include "server/path_selection.hpp"
+#include "shared/session_layout.hpp"
+
+namespace forebay {
+
+class AdminService final : public RequestHandler {
+ public:
+  // Questions of clients that are being answered; more are refused (unavailable).
+  static constexpr std::uint32_t kQuestionsMax = 16;
+  // Prefetches whose outcome is remembered for those who still ask.
+  static constexpr std::size_t kPrefetchesKept = 64;
+
+  AdminService(NodeCore& core, const ControlPage* page, std::vector<std::string> node_names);
+  // After the transport has stopped.
+  ~AdminService() override;
+
+  // A client's question. Never blocks; from any thread.
+  void ask(std::string question, std::function<void(Result<std::string>)> done);
+  // The job's report. Blocks.
+  Result<nlohmann::json> report();
+  // The staging of the start, for those who ask for its progress. Before any question.
+  void watch(std::shared_ptr<PrefetchJob> job) { watched_ = std::move(job); }
+  // How far all nodes are with it: bytes, bytes_total, objects, objects_total. Blocks.
+  Result<nlohmann::json> progress();
+  // A peer's, or this node's own: this node's part.
+  void on_request(NodeIndex from, std::span<const std::byte> request, std::unique_ptr<Responder> responder) override;
+
+ private:
+  using SharedResponder = std::shared_ptr<Responder>;
+  struct Prefetch {
+    std::shared_ptr<PrefetchJob> job;
+    std::vector<SharedResponder> waiting;
+  };
+
+  // For the whole job.
+  Result<nlohmann::json> answer(const nlohmann::json& question);
+  Result<nlohmann::json> check(const nlohmann::json& question);
+  Result<nlohmann::json> prefetch(nlohmann::json question);
+  Result<nlohmann::json> locate(const nlohmann::json& question);
+  Result<nlohmann::json> sums(const nlohmann::json& question, std::initializer_list<const char*> fields);
+
+  // This node's part.
+  void part(const nlohmann::json& question, SharedResponder responder);
+  Result<nlohmann::json> check_part(const nlohmann::json& question);
+  Result<nlohmann::json> evict_part(const nlohmann::json& question);
+  Result<nlohmann::json> locate_part(const nlohmann::json& question);
+  void prefetch_part(const nlohmann::json& question, SharedResponder responder);
+  void prefetch_over(const std::string& id, const PrefetchJob::Totals& totals);
+
+  NodeCore& core_;
+  const ControlPage* page_;
+  const std::vector<std::string> node_names_;
+  std::shared_ptr<PrefetchJob> watched_;
+  std::mutex mutex_;
+  std::uint32_t questions_ = 0;
+  std::uint64_t next_prefetch_ = 1;
+  std::map<std::string, Prefetch> prefetches_;
+  std::deque<std::string> prefetch_order_;
+  std::unique_ptr<ThreadPool> askers_;
+  std::unique_ptr<ThreadPool> parts_;
+};
+
+}  // namespace forebay

@@ -1,0 +1,95 @@
+#include "server/ask_peers.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <future>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "stage/peer_ops.hpp"
+
+namespace forebay {
+
+namespace {
+
+// Bounds the memory for answers, a chunk each.
+constexpr std::uint32_t kAskedAtOnceMax = 32;
+
+struct Asked {
+  std::vector<std::byte> into = std::vector<std::byte>(kChunkBytes);
+  // Shared with the callback, which may still be at it when the waiter has the value.
+  std::shared_ptr<std::promise<Result<std::size_t>>> landed = std::make_shared<std::promise<Result<std::size_t>>>();
+};
+
+Result<nlohmann::json> answer_of(std::uint32_t node, Asked& asked) {
+  auto landed = asked.landed->get_future().get();
+  if (!landed.ok()) {
+    return Error{landed.error().code, fmt::format("node {}: {}", node, landed.error().text)};
+  }
+  const char* text = reinterpret_cast<const char*>(asked.into.data());
+  auto parsed = nlohmann::json::parse(text, text + *landed, nullptr, false);
+  if (parsed.is_discarded()) {
+    return Error{Code::corrupt, fmt::format("node {}'s answer cannot be read", node)};
+  }
+  return parsed;
+}
+
+}  // namespace
+
+std::string json_dump(const nlohmann::json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Result<std::size_t> fetch_and_wait(PeerTransport& transport, NodeIndex peer, std::span<const std::byte> request,
+                                   std::span<std::byte> into) {
+  // Shared with the callback, which may still be at it when this thread has the value.
+  const auto landed = std::make_shared<std::promise<Result<std::size_t>>>();
+  transport.fetch(peer, request, into, [landed](Result<std::size_t> result) { landed->set_value(std::move(result)); });
+  return landed->get_future().get();
+}
+
+Result<std::vector<nlohmann::json>> ask_peers(PeerTransport& transport, const nlohmann::json& question) {
+  const std::string text = json_dump(question);
+  std::vector<std::byte> request(sizeof(PeerOp) + text.size());
+  const PeerOp op = PeerOp::admin;
+  std::memcpy(request.data(), &op, sizeof op);
+  std::memcpy(request.data() + sizeof op, text.data(), text.size());
+
+  std::vector<nlohmann::json> answers;
+  Status failure;
+  for (std::uint32_t first = 0; first < transport.node_count() && failure.ok(); first += kAskedAtOnceMax) {
+    const std::uint32_t count = std::min(kAskedAtOnceMax, transport.node_count() - first);
+    std::vector<Asked> asked(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      transport.fetch(NodeIndex{first + i}, request, asked[i].into, [landed = asked[i].landed](Result<std::size_t> result) { landed->set_value(std::move(result)); });
+    }
+    // All of them, failed or not: their memory must outlive the fetches.
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto answer = answer_of(first + i, asked[i]);
+      if (answer.ok()) {
+        answers.push_back(std::move(answer).value());
+      } else if (failure.ok()) {
+        failure = answer.error();
+      }
+    }
+  }
+  FOREBAY_TRY(failure);
+  return answers;
+}
+
+void answer_json(Responder& responder, const Result<nlohmann::json>& answer) {
+  if (!answer.ok()) {
+    return responder.fail(answer.error());
+  }
+  auto text = std::make_shared<std::string>(json_dump(*answer));
+  if (text->size() > kChunkBytes) {
+    return responder.fail(Error{Code::bad_argument, "the answer is too long (name fewer paths)"});
+  }
+  responder.respond(text->size(), [text](std::span<std::byte> into) {
+    std::memcpy(into.data(), text->data(), text->size());
+    return Status{};
+  });
+}
+
+}  // namespace forebay

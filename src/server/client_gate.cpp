@@ -1,0 +1,49 @@
+#include "server/client_gate.hpp"
+
+#include <utility>
+
+namespace forebay {
+
+ClientService::Progress ClientGate::materialise(std::uint32_t dataset, std::uint32_t entry,
+                                                std::function<void(Materialised)> done) {
+  if (!names_object(core_.datasets, dataset, entry)) {
+    done({Error{Code::bad_argument, "no such object"}, HitKind::local, {}});
+    return nullptr;
+  }
+  auto flight = attempt(object_of(core_.datasets, dataset, entry), kAttempts, std::move(done));
+  if (!flight) {
+    return nullptr;
+  }
+  return [flight] { return Materialiser::progress(*flight); };
+}
+
+std::shared_ptr<Materialiser::Flight> ClientGate::attempt(ObjectKey object, int attempts_left,
+                                                          std::function<void(Materialised)> done) {
+  return core_.materialiser.materialise(
+      object, [this, object, attempts_left, done = std::move(done)](const Materialiser::Outcome& outcome) {
+        if (!outcome.status.ok()) {
+          return done({outcome.status, outcome.hit, {}});
+        }
+        const StagedDataset& set = core_.datasets[object.dataset];
+        auto opened = core_.store.open_object(identity_of(set.view().entry(object.entry)));
+        if (opened.ok()) {
+          return done({{}, outcome.hit, std::move(opened).value()});
+        }
+        if (opened.error().code != Code::not_found || attempts_left <= 1 || core_.stager.stopping()) {
+          return done({opened.error(), outcome.hit, {}});
+        }
+        core_.wanted_now->post([this, object, attempts_left, done] {
+          core_.residents.remove(object);
+          attempt(object, attempts_left - 1, done);
+        });
+      });
+}
+
+void ClientGate::invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) {
+  // A subtree may be large: off the socket's thread.
+  core_.wanted_now->post([this, items = std::move(items), done = std::move(done)] {
+    core_.invalidator.invalidate(items, [done](const Status& status) { done(status); });
+  });
+}
+
+}  // namespace forebay

@@ -1,0 +1,36 @@
+// ClientGate: what the session's clients ask, handed to the parts of the node that do it.
+#pragma once
+
+#include <memory>
+
+#include "ipc/client_service.hpp"
+#include "server/admin_service.hpp"
+#include "server/node_core.hpp"
+#include "server/session.hpp"
+
+namespace forebay {
+
+class ClientGate final : public ClientService {
+ public:
+  ClientGate(NodeCore& core, AdminService& admin, const Session& session)
+      : core_(core), admin_(admin), session_(session) {}
+
+  Progress materialise(std::uint32_t dataset, std::uint32_t entry, std::function<void(Materialised)> done) override;
+  void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) override;
+  void admin(std::string request, std::function<void(Result<std::string>)> done) override {
+    admin_.ask(std::move(request), std::move(done));
+  }
+  void tick() override { session_.beat(); }
+
+ private:
+  // An object that was evicted between becoming local and being opened is brought in again, this often.
+  static constexpr int kAttempts = 3;
+  std::shared_ptr<Materialiser::Flight> attempt(ObjectKey object, int attempts_left,
+                                                std::function<void(Materialised)> done);
+
+  NodeCore& core_;
+  AdminService& admin_;
+  const Session& session_;
+};
+
+}  // namespace forebay

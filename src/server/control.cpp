@@ -1,0 +1,211 @@
+#include "server/control.hpp"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "server/ask_peers.hpp"
+
+namespace forebay {
+
+namespace {
+
+constexpr std::size_t kCommandBytesMax = 64u << 10;
+
+sigset_t control_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    ::sigaddset(&set, signal);
+  }
+  return set;
+}
+
+}  // namespace
+
+void block_control_signals() {
+  const sigset_t set = control_signals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+Control::Control(bool supervised, std::function<void()> abandon)
+    : supervised_(supervised), abandon_(std::move(abandon)) {
+  const sigset_t set = control_signals();
+  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  FOREBAY_CHECK(signals_.valid() && wake_.valid());
+  thread_ = std::thread([this] { listen(); });
+  ::pthread_setname_np(thread_.native_handle(), "forebay-control");
+}
+
+Control::~Control() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  wake();
+  thread_.join();
+}
+
+void Control::wake() const {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_.get(), &one, sizeof one);
+}
+
+void Control::serving() {
+  const std::lock_guard lock(mutex_);
+  serving_ = true;
+}
+
+Control::Event Control::wait(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, time, [this] { return (stop_ && !stop_told_) || stop_now_ || report_ || staged_; });
+  if (stop_now_) {
+    return Event::stop_now;
+  }
+  if (staged_) {
+    staged_ = false;
+    return Event::staged;
+  }
+  if (report_) {
+    report_ = false;
+    return Event::report;
+  }
+  if (stop_ && !stop_told_) {
+    stop_told_ = true;
+    return Event::stop;
+  }
+  return Event::none;
+}
+
+void Control::request_stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stop_) {
+      stop_ = true;
+      stop_by_ = std::min(stop_by_, std::chrono::steady_clock::now() + kStopDeadline);
+    }
+  }
+  changed_.notify_all();
+  wake();
+}
+
+void Control::stop_now() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_now_ = true;
+    stop_by_ = std::min(stop_by_, std::chrono::steady_clock::now() + kStopDeadline);
+  }
+  changed_.notify_all();
+  wake();
+}
+
+void Control::notify_staged() {
+  {
+    const std::lock_guard lock(mutex_);
+    staged_ = true;
+  }
+  changed_.notify_all();
+}
+
+int Control::milliseconds_left() {
+  using std::chrono::steady_clock;
+  const std::lock_guard lock(mutex_);
+  if (stop_by_ == steady_clock::time_point::max()) {
+    return -1;
+  }
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(stop_by_ - steady_clock::now()).count();
+  return static_cast<int>(std::max<decltype(left)>(0, left));
+}
+
+void Control::listen() {
+  bool input_open = supervised_;
+  while (true) {
+    std::array<pollfd, 3> fds{{{signals_.get(), POLLIN, 0},
+                               {wake_.get(), POLLIN, 0},
+                               {input_open ? STDIN_FILENO : -1, POLLIN, 0}}};
+    ::poll(fds.data(), fds.size(), milliseconds_left());
+    if (fds[0].revents != 0) {
+      read_signal();
+    }
+    if (fds[1].revents != 0) {
+      std::uint64_t count = 0;
+      [[maybe_unused]] const auto got = ::read(wake_.get(), &count, sizeof count);
+    }
+    if (fds[2].revents != 0 && !read_commands()) {
+      input_open = false;
+      request_stop();
+    }
+    bool abandons = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (ended_) {
+        return;
+      }
+      abandons = (stop_ && !serving_) || std::chrono::steady_clock::now() >= stop_by_;
+    }
+    if (abandons) {
+      abandon_();
+    }
+  }
+}
+
+void Control::read_signal() {
+  signalfd_siginfo info{};
+  if (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    request_stop();
+  }
+}
+
+// False at the end of the input.
+bool Control::read_commands() {
+  std::array<char, 4096> piece{};
+  const auto got = ::read(STDIN_FILENO, piece.data(), piece.size());
+  if (got < 0) {
+    return errno == EINTR || errno == EAGAIN;
+  }
+  if (got == 0) {
+    return false;
+  }
+  input_.append(piece.data(), static_cast<std::size_t>(got));
+  for (auto end = input_.find('\n'); end != std::string::npos; end = input_.find('\n')) {
+    obey(input_.substr(0, end));
+    input_.erase(0, end + 1);
+  }
+  return input_.size() <= kCommandBytesMax;
+}
+
+void Control::obey(const std::string& line) {
+  const auto command = nlohmann::json::parse(line, nullptr, false);
+  const std::string name = command.is_object() ? command.value("command", "") : "";
+  if (name == "stop") {
+    request_stop();
+  } else if (name == "report") {
+    {
+      const std::lock_guard lock(mutex_);
+      report_ = true;
+    }
+    changed_.notify_all();
+  }
+}
+
+void emit_event(const nlohmann::json& event) {
+  const std::string line = json_dump(event) + "\n";
+  for (std::size_t done = 0; done < line.size();) {
+    const auto put = ::write(STDOUT_FILENO, line.data() + done, line.size() - done);
+    if (put < 0 && errno != EINTR) {
+      return;
+    }
+    done += put > 0 ? static_cast<std::size_t>(put) : 0;
+  }
+}
+
+}  // namespace forebay

@@ -1,0 +1,79 @@
+// Control: what the world outside asks of this server: signals, the supervisor's lines, a peer's stop.
+//
+// One thread listens from the first moment to the last, so that a server can be ended whatever else it waits for.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+
+namespace forebay {
+
+// Blocks the signals that Control takes, in this thread and those it starts; ignores SIGPIPE. First thing in main.
+void block_control_signals();
+
+class Control {
+ public:
+  // From the stop to the process's end, whatever hangs.
+  static constexpr std::chrono::milliseconds kStopDeadline{8000};
+
+  enum class Event {
+    none,    // the time is over
+    stop,    // this server is asked to stop: the job should
+    stop_now,  // the job stops
+    report,  // the supervisor asks for a report
+    staged,  // notify_staged() was called
+  };
+
+  // `supervised`: commands come on standard input, and its end means stop. `abandon` runs on Control's thread when the
+  // process must end without the help of the others: a stop before serving(), or after kStopDeadline. It must not return.
+  Control(bool supervised, std::function<void()> abandon);
+  ~Control();
+
+  // From now on a stop is an event and no longer the end.
+  void serving();
+  Event wait(std::chrono::milliseconds time);
+
+  void request_stop();
+  void stop_now();
+  void notify_staged();
+
+ private:
+  void listen();
+  void read_signal();
+  bool read_commands();
+  void obey(const std::string& line);
+  void wake() const;
+  [[nodiscard]] int milliseconds_left();
+
+  const bool supervised_;
+  const std::function<void()> abandon_;
+  UniqueFd signals_;
+  UniqueFd wake_;
+  std::string input_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool serving_ = false;
+  bool ended_ = false;
+  bool stop_ = false;
+  bool stop_told_ = false;
+  bool stop_now_ = false;
+  bool report_ = false;
+  bool staged_ = false;
+  std::chrono::steady_clock::time_point stop_by_ = std::chrono::steady_clock::time_point::max();
+  std::thread thread_;
+};
+
+// One line of JSON on standard output, whole. What nobody reads any more is dropped.
+void emit_event(const nlohmann::json& event);
+
+}  // namespace forebay

@@ -1,0 +1,57 @@
+// NodeCore: the parts of a serving node, put together.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "common/executor.hpp"
+#include "stage/invalidator.hpp"
+#include "stage/materialiser.hpp"
+#include "stage/peer_service.hpp"
+#include "stage/prefetch_job.hpp"
+#include "stage/rate_limit.hpp"
+#include "stage/replica_evictor.hpp"
+#include "stage/resident_objects.hpp"
+#include "stage/stage_counters.hpp"
+#include "stage/stager.hpp"
+
+namespace forebay {
+
+class NodeCore {
+ public:
+  struct Options {
+    std::uint32_t io_threads;
+    std::uint64_t bandwidth_bytes_per_s;  // of this node's background staging; 0: no limit
+  };
+
+  // `store` and `transport` outlive the core.
+  NodeCore(StagedDatasets datasets, ObjectStore& store, PeerTransport& transport, const Options& options);
+  // After the transport has stopped.
+  ~NodeCore();
+
+  std::shared_ptr<PrefetchJob> make_prefetch(PrefetchJob::Options options);
+  // What is not done after this fails with `cancelled`.
+  void stop() { stager.stop(); }
+
+  const StagedDatasets datasets;
+  ObjectStore& store;
+  PeerTransport& transport;
+  const std::uint32_t self;
+  StageCounters counters;
+  RateLimit rate_limit;
+  // The pools come before what posts to them and after what their tasks use: ~NodeCore waits until nothing is on its way.
+  std::unique_ptr<ThreadPool> background;
+  std::unique_ptr<ThreadPool> wanted_now;
+  ResidentObjects residents;
+  ReplicaEvictor evictor;
+  Invalidator invalidator;
+  Stager stager;
+  Materialiser materialiser;
+  PeerService peer_service;
+
+ private:
+  const std::uint32_t io_threads_;
+};
+
+}  // namespace forebay

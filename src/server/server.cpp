@@ -1,0 +1,355 @@
+#include "server/server.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <future>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/size_text.hpp"
+#include "ipc/admin.hpp"
+#include "server/ask_peers.hpp"
+#include "server/kept_objects.hpp"
+#include "server/supervision.hpp"
+#include "stage/peer_messages.hpp"
+
+namespace forebay {
+
+namespace {
+
+std::uint16_t number_of(StartRound round) { return static_cast<std::uint16_t>(round); }
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+constexpr int kExitDoesNotFit = 3;
+constexpr int kExitPartly = 4;
+
+}  // namespace
+
+NodePlaces places_of(const ServeOptions& options, std::uint32_t rank) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  NodePlaces places;
+  places.host = host.data();
+  places.name = !options.node_name.empty() ? options.node_name : places.host;
+  places.session_directory = options.session_root;
+  places.buffer_directory = options.buffer_directory;
+  if (options.simulate) {
+    places.name = fmt::format("node{}", rank);
+    places.session_directory += fmt::format(".{}", rank);
+    places.buffer_directory += "/" + places.name;
+  }
+  return places;
+}
+
+Server::Server(const ServeOptions& options, const NodePlaces& places, PeerTransport& transport, Control& control)
+    : options_(options),
+      places_(places),
+      transport_(transport),
+      control_(control),
+      rendezvous_(transport),
+      job_({options, transport, router_, rendezvous_}) {
+  router_.add({PeerOp::rendezvous}, rendezvous_);
+  router_.add({PeerOp::stop}, *this);
+}
+
+Server::~Server() = default;
+
+int Server::run() {
+  const Status started = start();
+  if (started.ok()) {
+    control_.serving();
+    serve_until_stopped();
+  } else {
+    if (exit_code_ == 0) {
+      exit_code_ = started.error().code == Code::bad_argument ? kExitUsage : kExitFailed;
+    }
+    if (leads()) {
+      log_error("{}", started.error().text);
+      if (options_.supervised) {
+        emit_event({{"event", "failed"}, {"code", code_name(started.error().code)}, {"text", started.error().text}});
+      }
+    }
+  }
+  tear_down();
+  return exit_code_;
+}
+
+// Simulated nodes share a file system: each gets an equal part of what is free, besides what it has already.
+Result<std::unique_ptr<ObjectStore>> Server::open_store() const {
+  ObjectStore::Options options{places_.buffer_directory, options_.capacity_bytes, options_.floor_bytes};
+  if (options.capacity_bytes == 0 && options_.simulate && transport_.node_count() > 1) {
+    FOREBAY_ASSIGN(store, ObjectStore::open(options));
+    const StoreUsage usage = store->usage();
+    const std::uint64_t spare = usage.capacity_bytes - std::min(usage.capacity_bytes, usage.used_bytes);
+    options.capacity_bytes = usage.used_bytes + spare / transport_.node_count();
+  }
+  return ObjectStore::open(options);
+}
+
+Result<JobNode> Server::join() {
+  FOREBAY_TRY(job_.open_origins());
+  FOREBAY_ASSIGN(session, Session::create(places_.session_directory));
+  session_ = std::move(session);
+  FOREBAY_ASSIGN(store, open_store());
+  store_ = std::move(store);
+  return JobNode{places_.name, places_.host, places_.session_directory, store_->usage().capacity_bytes};
+}
+
+Status Server::start() {
+  transport_.serve(router_);
+  FOREBAY_TRY(job_.hello(join()));
+  FOREBAY_ASSIGN(datasets, job_.make_datasets(session_));
+  const Ownership ownership = assign_owners(datasets, job_.ring_members());
+  core_ = std::make_unique<NodeCore>(
+      std::move(datasets), *store_, transport_,
+      NodeCore::Options{options_.io_threads, (options_.bandwidth_bytes_per_s + transport_.node_count() - 1) /
+                                                 transport_.node_count()});
+  if (leads()) {
+    announce_plan(ownership);
+  }
+  if (options_.require_fit && ownership.unassigned_bytes > 0) {
+    exit_code_ = kExitDoesNotFit;
+    return Error{Code::no_space, fmt::format("the datasets do not fit ({} have no room) add nodes or capacity",
+                                             format_size(ownership.unassigned_bytes))};
+  }
+  std::vector<std::string> names;
+  for (const auto& node : job_.nodes()) {
+    names.push_back(node.name);
+  }
+  admin_ = std::make_unique<AdminService>(*core_, &session_.control(), std::move(names));
+  router_.add({PeerOp::admin}, *admin_);
+  router_.add({PeerOp::read_chunk, PeerOp::invalidate, PeerOp::kept_stripes}, core_->peer_service);
+  FOREBAY_TRY(take_up_kept());
+
+  gate_ = std::make_unique<ClientGate>(*core_, *admin_, session_);
+  Result<nlohmann::json> ready = nlohmann::json();
+  if (auto published = session_.publish({transport_.self().value, transport_.node_count(),
+                                         store_->objects_directory(), store_->device()});
+      !published.ok()) {
+    ready = std::move(published).error();
+  } else if (auto listening = SocketServer::start(session_.socket_path(), *gate_); listening.ok()) {
+    socket_ = std::move(listening).value();
+    session_.set_phase(SessionPhase::serving);
+  } else {
+    ready = std::move(listening).error();
+  }
+  FOREBAY_TRY(rendezvous_.meet(number_of(StartRound::serving), ready));
+  if (leads()) {
+    announce_ready();
+  }
+  start_staging();
+  return {};
+}
+
+Status Server::take_up_kept() {
+  const std::uint64_t mine = mark_kept(core_->datasets, *store_);
+  FOREBAY_ASSIGN(all, rendezvous_.meet(number_of(StartRound::kept), nlohmann::json(mine)));
+  std::vector<std::uint64_t> kept;
+  for (const auto& one : all) {
+    kept.push_back(one.get<std::uint64_t>());
+  }
+  find_kept_elsewhere(core_->datasets, transport_, kept);
+  return {};
+}
+
+void Server::announce_plan(const Ownership& ownership) const {
+  std::uint64_t objects = 0;
+  for (const auto& dataset : core_->datasets) {
+    objects += dataset.view().header().object_count;
+  }
+  nlohmann::json nodes = nlohmann::json::array();
+  for (std::uint32_t node = 0; node < job_.nodes().size(); ++node) {
+    nodes.push_back({{"node", node},
+                     {"name", json_text_of_bytes(job_.nodes()[node].name)},
+                     {"capacity_bytes", job_.nodes()[node].capacity_bytes},
+                     {"assigned_bytes", ownership.assigned_bytes[node]}});
+  }
+  log_info("{} objects, {}, on {} node{}{}", objects, format_size(ownership.total_bytes), nodes.size(),
+           nodes.size() == 1 ? "" : "s",
+           ownership.unassigned_bytes == 0
+               ? std::string()
+               : fmt::format("; {} fit nowhere and are read from the origin", format_size(ownership.unassigned_bytes)));
+  if (options_.supervised) {
+    emit_event({{"event", "plan"},
+                {"fits", ownership.unassigned_bytes == 0},
+                {"dataset_objects", objects},
+                {"dataset_bytes", ownership.total_bytes},
+                {"unassigned_bytes", ownership.unassigned_bytes},
+                {"nodes", std::move(nodes)}});
+  }
+}
+
+void Server::announce_ready() const {
+  nlohmann::json nodes = nlohmann::json::array();
+  for (std::uint32_t node = 0; node < job_.nodes().size(); ++node) {
+    const JobNode& one = job_.nodes()[node];
+    nodes.push_back({{"node", node},
+                     {"name", json_text_of_bytes(one.name)},
+                     {"host", json_text_of_bytes(one.host)},
+                     {"session", json_text_of_bytes(one.session)}});
+  }
+  log_info("ready: {} node{} serve{}", nodes.size(), nodes.size() == 1 ? "" : "s", nodes.size() == 1 ? "s" : "");
+  if (options_.supervised) {
+    emit_event({{"event", "ready"}, {"nodes", std::move(nodes)}});
+  }
+}
+
+void Server::start_staging() {
+  if (options_.prefetch == PrefetchMode::off && !options_.standalone_prefetch) {
+    return;
+  }
+  staging_ = true;
+  PrefetchJob::Options options;
+  options.verify = options_.verify;
+  auto job = core_->make_prefetch(std::move(options));
+  admin_->watch(job);
+  auto over = std::make_shared<std::promise<PrefetchJob::Totals>>();
+  staged_waiter_ = std::thread([this, over] {
+    const auto totals = over->get_future().get();
+    const auto all = rendezvous_.meet(
+        number_of(StartRound::staged),
+        nlohmann::json{{"bytes", totals.already_bytes + totals.fetched_bytes},
+                       {"fetched_bytes", totals.fetched_bytes},
+                       {"objects", totals.done_objects},
+                       {"failed_stripes", totals.failed_stripes},
+                       {"left_to_origin", core_->counters.left_to_origin.load()},
+                       {"errors", core_->counters.errors.load()}});
+    if (!all.ok()) {
+      return;  // Stopped meanwhile.
+    }
+    nlohmann::json sum = {{"event", "staged"}};
+    for (const char* field : {"bytes", "fetched_bytes", "objects", "failed_stripes", "left_to_origin", "errors"}) {
+      std::uint64_t total = 0;
+      for (const auto& one : *all) {
+        total += one.value(field, std::uint64_t{0});
+      }
+      sum[field] = total;
+    }
+    staged_ = std::move(sum);
+    control_.notify_staged();
+  });
+  job->start(nullptr, [over](const PrefetchJob::Totals& totals) { over->set_value(totals); });
+}
+
+void Server::serve_until_stopped() {
+  while (true) {
+    const auto event = control_.wait(std::chrono::milliseconds(kProgressEveryMs));
+    switch (event) {
+      case Control::Event::none:
+        if (leads() && staging_ && (options_.supervised || options_.standalone_prefetch)) {
+          tell_progress();
+        }
+        break;
+      case Control::Event::staged:
+        staging_over();
+        if (options_.standalone_prefetch) {
+          return;
+        }
+        break;
+      case Control::Event::report:
+        tell_report();
+        break;
+      case Control::Event::stop:
+        if (leads()) {
+          tell_report();
+          return stop_everybody();
+        }
+        // Node 0 stops the job: it is told, and this node goes on until node 0 says so.
+        transport_.fetch(NodeIndex{0}, std::as_bytes(std::span(std::array{PeerOp::stop})), {},
+                         [](const Result<std::size_t>&) {});
+        break;
+      case Control::Event::stop_now:
+        return;
+    }
+  }
+}
+
+void Server::tell_progress() {
+  const auto progress = admin_->progress();
+  if (!progress.ok()) {
+    return;
+  }
+  if (options_.supervised) {
+    nlohmann::json event = *progress;
+    event["event"] = "progress";
+    emit_event(event);
+  } else {
+    log_info("staged {} of {}, {} of {} objects", format_size(progress->value("bytes", std::uint64_t{0})),
+             format_size(progress->value("bytes_total", std::uint64_t{0})),
+             progress->value("objects", std::uint64_t{0}), progress->value("objects_total", std::uint64_t{0}));
+  }
+}
+
+void Server::staging_over() {
+  staging_ = false;
+  if (options_.standalone_prefetch && staged_.value("failed_stripes", std::uint64_t{0}) > 0) {
+    exit_code_ = kExitPartly;
+  }
+  if (!leads()) {
+    return;
+  }
+  log_info("staged {}, {} objects ({} left to the origin, {} errors)",
+           format_size(staged_.value("bytes", std::uint64_t{0})), staged_.value("objects", std::uint64_t{0}),
+           staged_.value("left_to_origin", std::uint64_t{0}), staged_.value("errors", std::uint64_t{0}));
+  if (options_.supervised || options_.standalone_prefetch) {
+    emit_event(staged_);
+  }
+}
+
+void Server::tell_report() {
+  if (!options_.supervised || !leads()) {
+    return;
+  }
+  auto report = admin_->report();
+  if (report.ok()) {
+    (*report)["event"] = "report";
+    emit_event(*report);
+  } else {
+    log_warning("no report: {}", report.error().text);
+  }
+}
+
+void Server::stop_everybody() {
+  std::array<PeerOp, 1> request{PeerOp::stop};
+  for (std::uint32_t node = 1; node < transport_.node_count(); ++node) {
+    const auto told = fetch_and_wait(transport_, NodeIndex{node}, std::as_bytes(std::span(request)), {});
+    if (!told.ok()) {
+      log_warning("node {} cannot be told to stop: {}", node, told.error().text);
+    }
+  }
+}
+
+void Server::on_request(NodeIndex, std::span<const std::byte>, std::unique_ptr<Responder> responder) {
+  if (leads()) {
+    control_.request_stop();
+  } else {
+    control_.stop_now();
+  }
+  responder->respond(0, [](std::span<std::byte>) { return Status{}; });
+}
+
+void Server::tear_down() {
+  if (core_) {
+    session_.set_phase(SessionPhase::stopped);
+  }
+  socket_.reset();
+  if (core_) {
+    core_->stop();
+  }
+  if (const auto stopped = transport_.stop(); !stopped.ok()) {
+    log_warning("{}", stopped.error().text);
+  }
+  if (staged_waiter_.joinable()) {
+    staged_waiter_.join();
+  }
+  admin_.reset();
+  core_.reset();
+  gate_.reset();
+  store_.reset();
+  session_ = {};
+}
+
+}  // namespace forebay

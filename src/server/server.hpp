@@ -1,0 +1,73 @@
+// Server: one rank's life between a joined transport and a stopped one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "ipc/socket_server.hpp"
+#include "server/admin_service.hpp"
+#include "server/client_gate.hpp"
+#include "server/control.hpp"
+#include "server/job_start.hpp"
+#include "server/node_core.hpp"
+#include "server/ownership.hpp"
+#include "server/serve.hpp"
+
+namespace forebay {
+
+// The node's own name, and where it keeps what.
+struct NodePlaces {
+  std::string name;
+  std::string host;
+  std::string session_directory;
+  std::string buffer_directory;
+};
+NodePlaces places_of(const ServeOptions& options, std::uint32_t rank);
+
+class Server final : private RequestHandler {
+ public:
+  // All outlive the server. `transport` has not served yet.
+  Server(const ServeOptions& options, const NodePlaces& places, PeerTransport& transport, Control& control);
+  ~Server() override;
+
+  // Starts, serves until asked to stop, stops the transport and removes the session. Returns the exit code (serve.hpp).
+  int run();
+
+ private:
+  Status start();
+  Result<JobNode> join();
+  Result<std::unique_ptr<ObjectStore>> open_store() const;
+  Status take_up_kept();
+  void announce_plan(const Ownership& ownership) const;
+  void announce_ready() const;
+  void start_staging();
+  void serve_until_stopped();
+  void staging_over();
+  void tell_progress();
+  void tell_report();
+  void stop_everybody();
+  void tear_down();
+  [[nodiscard]] bool leads() const { return transport_.self().value == 0; }
+  void on_request(NodeIndex from, std::span<const std::byte> request, std::unique_ptr<Responder> responder) override;
+
+  const ServeOptions& options_;
+  const NodePlaces& places_;
+  PeerTransport& transport_;
+  Control& control_;
+  PeerRouter router_;
+  Rendezvous rendezvous_;
+  JobStart job_;
+  Session session_;
+  std::unique_ptr<ObjectStore> store_;
+  std::unique_ptr<NodeCore> core_;
+  std::unique_ptr<AdminService> admin_;
+  std::unique_ptr<ClientGate> gate_;
+  std::unique_ptr<SocketServer> socket_;
+  std::thread staged_waiter_;
+  bool staging_ = false;
+  nlohmann::json staged_;  // By staged_waiter_, before it notifies.
+  int exit_code_ = 0;
+};
+
+}  // namespace forebay
