@@ -178,7 +178,12 @@ void CatalogService::handle(std::span<const std::byte> bytes, std::unique_ptr<Re
 
 Result<Catalog> fetch_catalog(PeerTransport& transport, NodeIndex from, DatasetIndex dataset,
                               const std::string& path) {
-  FOREBAY_ASSIGN(file_bytes, ask_file_bytes(transport, from, dataset));
+  auto asked = ask_file_bytes(transport, from, dataset);
+  for (std::uint32_t tries = 1; !asked.ok() && worth_another_try(asked.error().code) && tries < kTriesMax;
+       ++tries) {
+    asked = ask_file_bytes(transport, from, dataset);
+  }
+  FOREBAY_ASSIGN(file_bytes, std::move(asked));
   if (file_bytes < sizeof(CatalogHeader)) {
     return Error{Code::corrupt,
                  fmt::format("catalog of node {} is too small ({} bytes)", from.value, file_bytes)};

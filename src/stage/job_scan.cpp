@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -180,25 +181,34 @@ class Coordinator {
     bool failed = false;
   };
 
+  // Round by round, so that all have some. This node first: it alone takes paths too long for a request.
   void hand_out() {
-    // This node first: it alone takes paths too long for a request.
-    for (std::uint32_t step = 0; step < workers_.size() && !to_list_.empty(); ++step) {
-      const auto worker = static_cast<std::uint32_t>((self_ + step) % workers_.size());
-      while (!workers_[worker].failed && workers_[worker].in_flight < in_flight_max_) {
-        auto batch = next_batch(worker);
-        if (batch.empty()) {
-          break;
-        }
-        ++workers_[worker].in_flight;
-        ++in_flight_;
-        if (worker == self_) {
-          list_here(std::move(batch));
-        } else {
-          std::make_shared<PeerBatch>(*scan_.transport, NodeIndex{worker}, std::move(batch), inbox_)
-              ->start(scan_.dataset);
-        }
+    bool handed = true;
+    while (handed) {
+      handed = false;
+      for (std::uint32_t step = 0; step < workers_.size() && !to_list_.empty(); ++step) {
+        handed = hand_to(static_cast<std::uint32_t>((self_ + step) % workers_.size())) || handed;
       }
     }
+  }
+
+  bool hand_to(std::uint32_t worker) {
+    if (workers_[worker].failed || workers_[worker].in_flight >= in_flight_max_) {
+      return false;
+    }
+    auto batch = next_batch(worker);
+    if (batch.empty()) {
+      return false;
+    }
+    ++workers_[worker].in_flight;
+    ++in_flight_;
+    if (worker == self_) {
+      list_here(std::move(batch));
+    } else {
+      std::make_shared<PeerBatch>(*scan_.transport, NodeIndex{worker}, std::move(batch), inbox_)
+          ->start(scan_.dataset);
+    }
+    return true;
   }
 
   // Small while there is little to do, so that all have some of it. Last in, first out, which keeps the list
@@ -252,20 +262,18 @@ class Coordinator {
   }
 
   Status take(Finished& one) {
-    std::uint32_t listed = 0;
-    if (one.listing.ok()) {
-      listed = one.listing->listed;
-      FOREBAY_TRY(take_listings(one, *one.listing));
-    } else {
-      log_warning("node {} scans no more: {}", one.worker, one.listing.error().text);
-      workers_[one.worker].failed = true;
-      // Here and now, whatever the queue's order: a peer that failed may have had the longest.
-      workers_[self_].in_flight++;
-      in_flight_++;
+    if (!one.listing.ok()) {
+      if (!std::exchange(workers_[one.worker].failed, true)) {
+        log_warning("node {} scans no more: {}", one.worker, one.listing.error().text);
+      }
+      ++workers_[self_].in_flight;
+      ++in_flight_;
       list_here(std::move(one.directories));
       return {};
     }
-    std::move(one.directories.begin() + listed, one.directories.end(), std::back_inserter(to_list_));
+    FOREBAY_TRY(take_listings(one, *one.listing));
+    std::move(one.directories.begin() + one.listing->listed, one.directories.end(),
+              std::back_inserter(to_list_));
     return {};
   }
 

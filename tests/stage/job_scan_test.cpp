@@ -67,8 +67,7 @@ class Node final : public RequestHandler {
   void on_request(NodeIndex, std::span<const std::byte> request,
                   std::unique_ptr<Responder> responder) override {
     PeerOp op{};
-    BOOST_TEST(read_message(request, op));
-    if (op == PeerOp::catalog_chunk) {
+    if (read_message(request, op) && op == PeerOp::catalog_chunk) {
       catalogs.handle(request, std::move(responder));
     } else {
       scan.handle(request, std::move(responder));
