@@ -25,7 +25,7 @@ int open_in_buffer(const MappedSession& session, Place place, int flags) {
   path[at++] = name[1];
   path[at++] = '/';
   memcpy(path + at, name, sizeof name);
-  return sys::openat(AT_FDCWD, path, (flags & ~(O_CREAT | O_EXCL)) | O_NOFOLLOW);
+  return sys::openat(AT_FDCWD, path, flags & ~(O_CREAT | O_EXCL));
 }
 
 // Whether no node keeps any of it, so that nobody needs to be asked.

@@ -273,6 +273,9 @@ Outcome Walk::components(Place at, const char* rest) {
     }
     const uint32_t child = session_.dataset_of(at).catalog.find_child(at.entry, name, bytes);
     if (child == kNoEntry) {
+      if (bytes > NAME_MAX) {
+        return fail(ENAMETOOLONG);
+      }
       return leave_to_origin(at, kNoEntry, name);
     }
     const Place next = {at.dataset, child};

@@ -67,6 +67,11 @@ bool may_search(const MappedSession& session, Place place) {
   return origin_path(session, place, &path) == 0 && sys::faccessat(AT_FDCWD, path.text, X_OK) == 0;
 }
 
+bool owns(const MappedSession& session, Place place) {
+  const uid_t user = sys::geteuid();
+  return user == 0 || session.dataset_of(place).catalog.owner(session.entry_of(place)).uid == user;
+}
+
 bool is_read_only(const MappedSession& session, Place place) {
   const auto& catalog = session.dataset_of(place).catalog;
   return (catalog.file_system(session.entry_of(place)).flags & ST_RDONLY) != 0;

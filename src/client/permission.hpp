@@ -18,6 +18,9 @@ Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom
 // Whether the caller may look up names in directory `place`.
 bool may_search(const MappedSession& session, Place place);
 
+// Whether the caller owns `place`, or is root: what O_NOATIME asks for.
+bool owns(const MappedSession& session, Place place);
+
 // Whether the origin's file system was mounted read-only when it was scanned.
 bool is_read_only(const MappedSession& session, Place place);
 

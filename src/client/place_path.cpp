@@ -162,7 +162,7 @@ size_t mount_path_bytes(const MappedSession& session, Place place) {
 ssize_t mount_path(const MappedSession& session, Place place, char* into, size_t room) {
   const MappedDataset& dataset = session.dataset_of(place);
   size_t at = dataset.mount_bytes;
-  if (at + 2 > room) {
+  if (at + 1 > room) {
     return -ENAMETOOLONG;
   }
   memcpy(into, dataset.mount, at);

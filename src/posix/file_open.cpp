@@ -1,5 +1,6 @@
 #include "posix/file_open.hpp"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "client/descriptor_hints.hpp"
@@ -100,7 +101,9 @@ class Opening {
       return at_origin_of_entry();
     }
     if (creates(flags_)) {
-      return Failure{creates_only(flags_) ? EEXIST : EISDIR};
+      // A slash behind the name of what is to be created is judged before whether it exists.
+      const bool slash = call_.path[strlen(call_.path) - 1] == '/';
+      return Failure{creates_only(flags_) && !slash ? EEXIST : EISDIR};
     }
     if (writes(flags_)) {
       return Failure{EISDIR};
@@ -113,8 +116,11 @@ class Opening {
       if (verdict == Verdict::refused) {
         return Failure{EACCES};
       }
+      if (refuses_noatime()) {
+        return Failure{EPERM};
+      }
     }
-    const int fd = open_tree_directory(session_, found_.place(), flags_ | O_DIRECTORY);
+    const int fd = open_tree_directory(session_, found_.place(), flags_);
     if (fd < 0) {
       return fd == -EMFILE || fd == -ENFILE ? Failure{-fd} : at_origin_of_entry();
     }
@@ -155,6 +161,9 @@ class Opening {
       } else if (verdict == Verdict::refused) {
         return Failure{EACCES};
       }
+      if (refuses_noatime()) {
+        return Failure{EPERM};
+      }
     }
     const Opened opened = open_object(session_, found_.place(), flags_, &found_.path);
     if (opened.fd >= 0) {
@@ -162,6 +171,8 @@ class Opening {
     }
     return opened.error != 0 ? Failure{opened.error} : at_found_path();
   }
+
+  bool refuses_noatime() const { return (flags_ & O_NOATIME) != 0 && !owns(session_, found_.place()); }
 
   bool origin_refuses() {
     return session_.dataset_of(found_.place()).origin_is_posix &&

@@ -101,7 +101,8 @@ char* real_path(const char* path, char* into, Libc libc) {
     case forebay::Outcome::origin:
       return as_mount_path(*session, found.dataset, libc(found.path.text), into == nullptr);
     case forebay::Outcome::failed:
-      return Failure{found.error};
+      // libc walks by component, so that a path too long for one call may do.
+      return found.error == ENAMETOOLONG ? libc(path) : static_cast<char*>(Failure{found.error});
     case forebay::Outcome::entry:
       break;
   }

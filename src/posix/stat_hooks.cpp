@@ -79,12 +79,12 @@ int stat_at(int directory, const char* path, struct stat* into, int flags, Libc 
 
 template <typename Libc>
 int access_path(int directory, const char* path, int mode, AsWhom whom, Follow follow, Libc libc) {
+  if ((mode & ~(R_OK | W_OK | X_OK)) != 0) {
+    return libc(directory, path);  // Refused whatever the path is.
+  }
   return forebay::dispatch(
       directory, path, follow,
       [&](const MappedSession& session, const Resolution& found) -> int {
-        if ((mode & ~(R_OK | W_OK | X_OK)) != 0) {
-          return Failure{EINVAL};
-        }
         if ((mode & W_OK) != 0 && forebay::is_read_only(session, found.place())) {
           return Failure{EROFS};
         }

@@ -1,7 +1,10 @@
 // Extended attributes. The catalog knows which entries have none, which is most of them; the rest is the origin's.
 
+#include <string.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
+#include "client/permission.hpp"
 #include "posix/change.hpp"
 #include "posix/hook.hpp"
 
@@ -19,8 +22,17 @@ bool has_attributes(const MappedSession& session, Place place) {
 }
 
 // What no attribute at all means: nothing listed, or ENODATA for a name.
-enum class Without { empty_list, no_data };
-ssize_t answer_without(Without without) { return without == Without::empty_list ? 0 : Failure{ENODATA}; }
+enum class Without { empty_list, no_data, no_user_data };  // Attributes of users are only for those who may read.
+ssize_t answer_without(const MappedSession& session, Place place, Without without) {
+  if (without == Without::no_user_data &&
+      forebay::judge(session, place, R_OK, forebay::AsWhom::effective) == forebay::Verdict::refused) {
+    return Failure{EACCES};
+  }
+  return without == Without::empty_list ? 0 : Failure{ENODATA};
+}
+Without without(const char* name) {
+  return name != nullptr && strncmp(name, "user.", 5) == 0 ? Without::no_user_data : Without::no_data;
+}
 
 template <typename Libc>
 ssize_t read_attributes(const char* path, Follow follow, Without without, Libc libc) {
@@ -28,7 +40,7 @@ ssize_t read_attributes(const char* path, Follow follow, Without without, Libc l
       AT_FDCWD, path, follow,
       [&](const MappedSession& session, const Resolution& found) -> ssize_t {
         return has_attributes(session, found.place()) ? forebay::ask_origin(session, found.place(), libc)
-                                                      : answer_without(without);
+                                                      : answer_without(session, found.place(), without);
       },
       libc);
 }
@@ -46,17 +58,17 @@ ssize_t read_descriptor_attributes(int fd, Without without, DescriptorCall descr
   }
   return has_attributes(*session, described.place)
              ? forebay::ask_origin(*session, described.place, [&](int, const char* path) { return path_call(path); })
-             : answer_without(without);
+             : answer_without(*session, described.place, without);
 }
 
 }  // namespace
 
 FOREBAY_HOOK(ssize_t, getxattr, const char* path, const char* name, void* into, size_t room) {
-  return read_attributes(path, Follow::yes, Without::no_data,
+  return read_attributes(path, Follow::yes, without(name),
                          [&](int, const char* p) { return FOREBAY_REAL(getxattr)(p, name, into, room); });
 }
 FOREBAY_HOOK(ssize_t, lgetxattr, const char* path, const char* name, void* into, size_t room) {
-  return read_attributes(path, Follow::no, Without::no_data,
+  return read_attributes(path, Follow::no, without(name),
                          [&](int, const char* p) { return FOREBAY_REAL(lgetxattr)(p, name, into, room); });
 }
 FOREBAY_HOOK(ssize_t, fgetxattr, int fd, const char* name, void* into, size_t room) {
