@@ -1,6 +1,7 @@
 #include "transport/fetch_timing.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <future>
 #include <optional>
@@ -10,6 +11,8 @@ namespace forebay {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kAtHandBytesMax = 8192;  // Answers up to this are given without the executor.
 
 struct TimingRequest {
   std::uint64_t bytes;
@@ -122,12 +125,18 @@ void TimingHandler::on_request(NodeIndex, std::span<const std::byte> request,
   if (asked.bytes < 2 * sizeof asked.stamp || asked.bytes > source_.size()) {
     return responder->fail(Error{Code::bad_argument, "not a timing request (its length is out of range)"});
   }
-  responder->respond(asked.bytes, [this, stamp = asked.stamp](std::span<std::byte> answer) -> Status {
+  const auto fill = [this, stamp = asked.stamp](std::span<std::byte> answer) -> Status {
     std::memcpy(answer.data(), source_.data(), answer.size());
     std::memcpy(answer.data(), &stamp, sizeof stamp);
     std::memcpy(answer.data() + answer.size() - sizeof stamp, &stamp, sizeof stamp);
     return {};
-  });
+  };
+  if (asked.bytes > kAtHandBytesMax) {
+    return responder->respond(asked.bytes, fill);
+  }
+  std::array<std::byte, kAtHandBytesMax> answer;
+  (void)fill(std::span(answer).first(asked.bytes));  // Cannot fail.
+  responder->respond_with(std::span(answer).first(asked.bytes));
 }
 
 Result<FetchTiming> time_fetches(PeerTransport& transport, const FetchTimingOptions& options) {

@@ -61,8 +61,23 @@ MpiSetting ucx(std::string name, std::string description, std::string devices_ch
   return setting;
 }
 
+// On one host the loopback interface is enough, and unlike the others it never goes away while the job runs.
+MpiSetting ucx_loopback() {
+  auto setting = ucx("ucx-lo", "UCX over TCP on the loopback interface", "any", "tcp,self");
+  setting.environment.emplace_back("UCX_NET_DEVICES", "lo");
+  return setting;
+}
+
 MpiSetting tcp() {
   return {"tcp", "TCP (osc/pt2pt over ob1)", {{"pml", "ob1"}, {"btl", "tcp,self"}, {"osc", "pt2pt"}}, {}};
+}
+
+MpiSetting tcp_loopback() {
+  auto setting = tcp();
+  setting.name = "tcp-lo";
+  setting.description = "TCP on the loopback interface (osc/pt2pt over ob1)";
+  setting.parameters.emplace_back("btl_tcp_if_include", "lo");
+  return setting;
 }
 
 }  // namespace
@@ -70,8 +85,7 @@ MpiSetting tcp() {
 std::vector<MpiSetting> mpi_settings(MpiReach reach) {
   if (reach == MpiReach::one_host) {
     return {shared_memory(), shared_memory_copied(),
-            ucx("ucx-shm", "UCX over shared memory", "any", "shm,tcp,self"),
-            ucx("ucx-tcp", "UCX over TCP", "any", "tcp,self"), tcp()};
+            ucx("ucx-shm", "UCX over shared memory", "any", "shm,tcp,self"), ucx_loopback(), tcp_loopback()};
   }
   return {ucx("ucx", "UCX over InfiniBand-class devices", "", ""),
           ucx("ucx-tcp", "UCX over TCP", "any", "tcp,self"), tcp()};

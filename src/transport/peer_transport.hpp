@@ -21,7 +21,7 @@ namespace forebay {
 inline constexpr std::size_t kRequestBytesMax =
     64u << 10;  // The most one request carries; an answer carries kChunkBytes.
 
-// The answering side of one request. Exactly one of the two calls, from any thread, later if need be;
+// The answering side of one request. Exactly one of the three calls, from any thread, later if need be;
 // destroyed without an answer, it fails the request (unavailable).
 class Responder {
  public:
@@ -32,6 +32,9 @@ class Responder {
   virtual ~Responder() = default;
   // Answers with `bytes` (0 .. kChunkBytes) bytes that `fill` writes.
   virtual void respond(std::size_t bytes, Fill fill) = 0;
+  // Answers with bytes at hand, copied during the call; for small ones (at most kRequestBytesMax). Cheaper
+  // than respond(): no executor thread has a part in it.
+  virtual void respond_with(std::span<const std::byte> answer) = 0;
   virtual void fail(Error error) = 0;
 };
 

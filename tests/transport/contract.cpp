@@ -164,6 +164,20 @@ void an_answer_may_be_smaller_than_its_memory(Node& node, Findings& findings) {
   batch.expect_all_landed(findings);
 }
 
+void answers_at_hand_land_whole(Node& node, Findings& findings) {
+  Batch batch(node.transport);
+  for_each_peer(node, [&](NodeIndex peer) {
+    for (const std::size_t bytes :
+         {std::size_t{0}, std::size_t{1}, std::size_t{2049}, std::size_t{4096}, kRequestBytesMax}) {
+      batch.fetch(peer, {Act::answer_with, 0, bytes, seed_of(node, bytes)}, bytes);
+    }
+  });
+  batch.expect_all_landed(findings);
+  Batch small(node.transport);
+  for_each_peer(node, [&](NodeIndex peer) { small.fetch(peer, {Act::answer_with, 0, 11, 0}, 10); });
+  small.expect_all_failed(findings, Code::bad_argument, "answer at hand too large");
+}
+
 void thousands_of_fetches_may_be_in_flight(Node& node, Findings& findings) {
   Batch batch(node.transport);
   for (std::uint64_t i = 0; i < 3000; ++i) {
@@ -327,6 +341,11 @@ void ScriptedHandler::on_request(NodeIndex from, std::span<const std::byte> requ
   switch (script.act) {
     case Act::answer:
       return responder->respond(script.bytes, fill_with(script.seed));
+    case Act::answer_with: {
+      std::vector<std::byte> answer(script.bytes);
+      FOREBAY_CHECK(fill_with(script.seed)(answer).ok());
+      return responder->respond_with(answer);
+    }
     case Act::fail:
       return responder->fail(Error{Code::not_found, "no such stripe (scripted)", ENOENT});
     case Act::drop:
@@ -374,6 +393,7 @@ const std::vector<Case>& cases() {
       FOREBAY_CASE(requests_before_serve_wait_for_it),
       FOREBAY_CASE(answers_of_every_size_land_whole),
       FOREBAY_CASE(an_answer_may_be_smaller_than_its_memory),
+      FOREBAY_CASE(answers_at_hand_land_whole),
       FOREBAY_CASE(thousands_of_fetches_may_be_in_flight),
       FOREBAY_CASE(more_large_answers_than_slots_all_land),
       FOREBAY_CASE(answers_may_come_in_any_order),

@@ -18,14 +18,15 @@ namespace forebay::contract {
 
 // What a request tells the answering node to do. Requests are this struct, then any number of bytes.
 enum class Act : std::uint32_t {
-  answer,     // with `bytes` bytes of pattern `seed`
-  fail,       // with code not_found, errno ENOENT and a text
-  drop,       // destroy the Responder
-  fail_fill,  // respond, and let the fill fail with io_error
-  hold,       // keep the Responder until this node says `let_go`
-  let_go,     // answer what is held for this node, the last first, then this
-  checksum,   // answer with the 8 bytes of the request's checksum
-  farewell,   // answer with nothing, and let wait_for_farewell return
+  answer,       // with `bytes` bytes of pattern `seed`
+  answer_with,  // the same, without the executor
+  fail,         // with code not_found, errno ENOENT and a text
+  drop,         // destroy the Responder
+  fail_fill,    // respond, and let the fill fail with io_error
+  hold,         // keep the Responder until this node says `let_go`
+  let_go,       // answer what is held for this node, the last first, then this
+  checksum,     // answer with the 8 bytes of the request's checksum
+  farewell,     // answer with nothing, and let wait_for_farewell return
 };
 struct Script {
   Act act = Act::answer;

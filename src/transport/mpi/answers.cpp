@@ -1,10 +1,20 @@
 #include "transport/mpi/answers.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace forebay {
+
+namespace {
+
+Error too_large(std::size_t bytes, const Asked& asked) {
+  return Error{Code::bad_argument,
+               fmt::format("answer of {} bytes does not fit (there is room for {})", bytes, asked.room)};
+}
+
+}  // namespace
 
 Answers::Answers(Messenger& messenger, Fetches& fetches, Executor& executor, std::shared_ptr<Arena> arena,
                  std::shared_ptr<CommandQueue> queue, NodeIndex self, const PlaceOptions& options,
@@ -59,9 +69,7 @@ std::span<std::byte> Answers::memory(Place place) const {
 
 void Answers::respond(command::Respond&& answer) {
   if (answer.bytes > answer.asked.room) {
-    return fail(answer.asked,
-                Error{Code::bad_argument, fmt::format("answer of {} bytes does not fit (asked for {})",
-                                                      answer.bytes, answer.asked.room)});
+    return fail(answer.asked, too_large(answer.bytes, answer.asked));
   }
   const auto kind = kind_for(answer);
   if (closed_ && kind != PlaceKind::local) {
@@ -75,6 +83,28 @@ void Answers::respond(command::Respond&& answer) {
   const Place place{kind, there.free.back()};
   there.free.pop_back();
   fill(place, std::move(answer));
+}
+
+// What is at hand goes out in the reply itself, as it is small: that saves the requester a round trip.
+void Answers::respond_with(const Asked& asked, std::span<const std::byte> answer) {
+  if (answer.size() > asked.room) {
+    return fail(asked, too_large(answer.size(), asked));
+  }
+  if (asked.from == self_) {
+    if (const auto into = fetches_.begin_local_fill(asked.id, answer.size())) {
+      std::copy(answer.begin(), answer.end(), into->begin());
+      fetches_.finish_local(asked.id, {});
+    }
+    return;
+  }
+  if (closed_) {
+    return;
+  }
+  WireHeader header;
+  header.kind = WireKind::reply_inline;
+  header.id = asked.id;
+  header.checksum = checksum_(answer.data(), answer.size());
+  messenger_.send(asked.from, header, answer);
 }
 
 void Answers::fill(Place place, command::Respond&& answer) {

@@ -43,6 +43,10 @@ struct Respond {
   std::size_t bytes = 0;
   Responder::Fill fill;
 };
+struct RespondWith {
+  Asked asked;
+  std::vector<std::byte> answer;
+};
 struct Fail {
   Asked asked;
   Error error;
@@ -59,8 +63,8 @@ struct Serve {
 struct Stop {};
 }  // namespace command
 
-using Command = std::variant<command::Fetch, command::Respond, command::Fail, command::Filled, command::Serve,
-                             command::Stop>;
+using Command = std::variant<command::Fetch, command::Respond, command::RespondWith, command::Fail,
+                             command::Filled, command::Serve, command::Stop>;
 
 // Outlives the engine where a Responder or a fill does, so it is held by shared_ptr.
 class CommandQueue {

@@ -30,8 +30,7 @@ WireHeader header_of(const std::byte* message) {
 Status Messenger::post_receives() {
   for (std::size_t i = 0; i < kReceives; ++i) {
     requests_.push_back(MPI_REQUEST_NULL);
-    operations_.push_back(
-        {Kind::receive, {}, 0, std::make_unique_for_overwrite<std::byte[]>(kWireBytesMax)});
+    operations_.push_back({Kind::receive, {}, 0, std::make_unique_for_overwrite<std::byte[]>(kWireBytesMax)});
     FOREBAY_TRY(post_receive(i));
   }
   return {};

@@ -24,8 +24,7 @@ class Messenger {
    public:
     virtual ~Events() = default;
     // `payload` is valid during the call only.
-    virtual void on_message(NodeIndex from, const WireHeader& header,
-                            std::span<const std::byte> payload) = 0;
+    virtual void on_message(NodeIndex from, const WireHeader& header, std::span<const std::byte> payload) = 0;
     virtual void on_send_failed(NodeIndex to, const WireHeader& header, const Error& error) = 0;
     virtual void on_got(std::uint64_t fetch, const Status& status) = 0;
     virtual void on_barrier(const Status& status) = 0;

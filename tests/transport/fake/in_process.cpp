@@ -253,6 +253,15 @@ class InProcessNetwork::Node::Answer final : public Responder {
     });
   }
 
+  void respond_with(std::span<const std::byte> answer) override {
+    FOREBAY_CHECK(call_ != nullptr);
+    FOREBAY_CHECK(answer.size() <= kRequestBytesMax);
+    if (answer.size() > call_->into.size()) {
+      return fail(Error{Code::bad_argument, "answer does not fit the memory asked for"});
+    }
+    node_.answered(std::exchange(call_, nullptr), {answer.begin(), answer.end()}, {});
+  }
+
   void fail(Error error) override {
     FOREBAY_CHECK(call_ != nullptr);
     const auto call = std::exchange(call_, nullptr);
