@@ -17,7 +17,7 @@ BLOCKS = 100
 def content(version):
     """Every block says its version and the number of blocks; both the length and the blocks differ between versions."""
     blocks = BLOCKS + version % 7
-    return b"".join(b"%020d %020d %020d".ljust(BLOCK, b".") % (version, blocks, number) for number in range(blocks))
+    return b"".join((b"%020d %020d %020d" % (version, blocks, number)).ljust(BLOCK, b".") for number in range(blocks))
 
 
 def write(directory, stop):
