@@ -70,7 +70,7 @@ Status CatalogWriter::run() {
 std::uint64_t CatalogWriter::put_text(std::string_view text) {
   const std::uint64_t offset = next_text_;
   FOREBAY_CHECK(text.size() <= header().strings_bytes - offset);
-  std::memcpy(base_ + header().strings_offset + offset, text.data(), text.size());
+  std::copy(text.begin(), text.end(), reinterpret_cast<char*>(base_ + header().strings_offset + offset));
   next_text_ += text.size();
   return offset;
 }
