@@ -18,8 +18,7 @@ LAYERS = [
 SAME_LAYER = {
     ("common", "shared"),
     ("catalog", "origin"),
-    ("ipc", "stage"),
-    ("posix", "client"),
+    ("cli", "server"),
 }
 # Modules that live in other people's processes: libc, the compiler's freestanding headers, and what is shared.
 LIBC_ONLY = {
