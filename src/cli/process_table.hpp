@@ -1,0 +1,16 @@
+// What /proc knows of who started whom: for ending what a dead parent left behind.
+#pragma once
+
+#include <sys/types.h>
+
+#include <vector>
+
+namespace forebay {
+
+// Sends `signal` to every live process of session `session`; returns how many there were. Zombies do not
+// count.
+std::size_t signal_session(pid_t session, int signal);
+// `root` and all that descend from it, children behind their parents.
+std::vector<pid_t> process_tree(pid_t root);
+
+}  // namespace forebay

@@ -1,0 +1,117 @@
+#include "cli/run_report.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "cli/staging_progress.hpp"
+#include "common/path_io.hpp"
+#include "common/size_text.hpp"
+#include "common/unique_fd.hpp"
+
+namespace forebay {
+namespace {
+
+using nlohmann::json;
+
+std::uint64_t number_of(const json& object, const char* key) {
+  const auto at = object.find(key);
+  return at != object.end() && at->is_number() ? at->get<std::uint64_t>() : 0;
+}
+
+}  // namespace
+
+json complete_report(const json& report, const json& plan, const RunTimes& times,
+                     std::optional<int> command_exit, const std::string& why_without) {
+  json complete = report.is_object() ? report : json::object();
+  complete.erase("event");
+  if (!report.is_object()) {
+    for (const auto* key : {"dataset_objects", "dataset_bytes"}) {
+      complete[key] = plan.is_object() && plan.contains(key) ? plan[key] : json();
+    }
+    for (const auto* key : {"origin_bytes_read", "origin_read_ratio", "peer_bytes", "errors"}) {
+      complete[key] = nullptr;
+    }
+    complete["hits"] = {{"local", nullptr}, {"peer", nullptr}, {"origin", nullptr}};
+    complete["nodes"] = json::array();
+  }
+  if (!why_without.empty()) {
+    complete["without_forebay"] = why_without;
+  }
+  complete["elapsed_s"] = times.elapsed_s;
+  complete["startup_s"] = times.startup_s;
+  complete["command_s"] = times.command_s;
+  complete["command_exit"] = command_exit ? json(*command_exit) : json();
+  return complete;
+}
+
+Status write_report_file(const std::string& path, const json& report) {
+  const auto text = report.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  const auto temporary = fmt::format("{}.{}.tmp", path, ::getpid());
+  const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666));
+  if (!fd.valid()) {
+    return error_from_errno("cannot create report " + temporary);
+  }
+  auto written = write_fully_at(fd.get(), std::as_bytes(std::span(text)), 0, temporary);
+  if (written.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    written = error_from_errno("cannot write report " + path);
+  }
+  if (!written.ok()) {
+    ::unlink(temporary.c_str());
+  }
+  return written;
+}
+
+std::string plan_line(const json& plan) {
+  const auto nodes = plan.value("nodes", json::array());
+  std::uint64_t largest = 0;
+  std::uint64_t capacity = 0;
+  for (const auto& node : nodes) {
+    largest = std::max(largest, number_of(node, "assigned_bytes"));
+    capacity += number_of(node, "capacity_bytes");
+  }
+  const auto what =
+      fmt::format("{} objects, {} on {} node{}", format_count(number_of(plan, "dataset_objects")),
+                  format_size(number_of(plan, "dataset_bytes")), nodes.size(), nodes.size() == 1 ? "" : "s");
+  if (plan.value("fits", false)) {
+    return fmt::format("{}: fits (at most {} a node, {} of capacity in all)", what, format_size(largest),
+                       format_size(capacity));
+  }
+  return fmt::format(
+      "{}: does not fit: {} stay at the origin ({} of capacity in all; more nodes or --capacity help)", what,
+      format_size(number_of(plan, "unassigned_bytes")), format_size(capacity));
+}
+
+std::string staged_line(const json& staged, double seconds) {
+  const auto bytes = number_of(staged, "bytes");
+  auto line = fmt::format(
+      "staged {} objects, {} in {} ({}/s)", format_count(number_of(staged, "objects")), format_size(bytes),
+      format_duration(seconds),
+      format_size(static_cast<std::uint64_t>(static_cast<double>(bytes) / std::max(seconds, 1e-3))));
+  if (const auto left = number_of(staged, "left_to_origin"); left > 0) {
+    line += fmt::format("; {} left to the origin", format_count(left));
+  }
+  if (const auto errors = number_of(staged, "errors"); errors > 0) {
+    line += fmt::format("; {} errors", format_count(errors));
+  }
+  return line;
+}
+
+std::string report_line(const json& report) {
+  const auto hits = report.value("hits", json::object());
+  const auto ratio = report.find("origin_read_ratio");
+  return fmt::format(
+      "{} read from the origin ({} of the dataset), {} from peers; opens: {} local, {} peer, {} origin; "
+      "{} errors",
+      format_size(number_of(report, "origin_bytes_read")),
+      ratio != report.end() && ratio->is_number() ? fmt::format("{:.3f}", ratio->get<double>()) : "?",
+      format_size(number_of(report, "peer_bytes")), format_count(number_of(hits, "local")),
+      format_count(number_of(hits, "peer")), format_count(number_of(hits, "origin")),
+      format_count(number_of(report, "errors")));
+}
+
+}  // namespace forebay

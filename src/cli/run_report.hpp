@@ -1,0 +1,33 @@
+// The report of a run: its file, and the lines people see.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "common/result.hpp"
+
+namespace forebay {
+
+struct RunTimes {
+  double elapsed_s = 0;  // from the start of `run` to the end of the command
+  double startup_s = 0;  // of that, before the command was started
+  double command_s = 0;
+};
+
+// The servers' own `report` with times and the command's exit code (null: never started). `report` null: the
+// servers gave none; what they counted is then null too, `plan` (may be null) tells the dataset, and
+// "without_forebay" says why.
+nlohmann::json complete_report(const nlohmann::json& report, const nlohmann::json& plan,
+                               const RunTimes& times, std::optional<int> command_exit,
+                               const std::string& why_without);
+
+// Whole or not at all: written beside `path` and renamed. Codes: no_space, permission, io_error.
+Status write_report_file(const std::string& path, const nlohmann::json& report);
+
+std::string plan_line(const nlohmann::json& plan);
+std::string staged_line(const nlohmann::json& staged, double seconds);
+std::string report_line(const nlohmann::json& report);
+
+}  // namespace forebay

@@ -1,0 +1,35 @@
+#include "cli/serve_arguments.hpp"
+
+#include <fmt/format.h>
+
+#include "cli/session_finder.hpp"
+
+namespace forebay {
+
+std::vector<std::string> serve_arguments(const std::string& program, const Settings& settings,
+                                         const ServeIdentity& identity) {
+  std::vector<std::string> argv = {program, "serve", "--config", "/dev/null", "--supervised"};
+  argv.insert(argv.end(), {"--session-id", identity.session_id});
+  if (identity.simulated) {
+    argv.push_back("--simulated");
+  }
+  for (const auto& spec : settings.stages) {
+    argv.insert(argv.end(), {"--stage", stage_text(spec)});
+  }
+  for (const auto* name : {"buffer", "capacity", "floor", "stripe", "prefetch", "bandwidth"}) {
+    const auto value = find_setting(name)->value(settings);
+    argv.insert(argv.end(),
+                {fmt::format("--{}", name), value.is_string() ? value.get<std::string>() : value.dump()});
+  }
+  if (settings.verbose) {
+    argv.push_back("--verbose");
+  }
+  return argv;
+}
+
+std::string session_directory(const std::string& session_id, bool simulated, std::uint32_t node) {
+  return simulated ? fmt::format("{}/{}.{}", sessions_directory(), session_id, node)
+                   : fmt::format("{}/{}", sessions_directory(), session_id);
+}
+
+}  // namespace forebay

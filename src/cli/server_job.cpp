@@ -1,0 +1,123 @@
+#include "cli/server_job.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/child_process.hpp"
+#include "cli/process_table.hpp"
+
+namespace forebay {
+namespace {
+
+struct Pipe {
+  UniqueFd out;  // to read from
+  UniqueFd in;   // to write to
+};
+
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    return error_from_errno("cannot make a pipe");
+  }
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ServerJob>> ServerJob::start(EventLoop& loop, const Options& options,
+                                                    Listener listener) {
+  FOREBAY_ASSIGN(input, make_pipe());
+  FOREBAY_ASSIGN(output, make_pipe());
+  FOREBAY_ASSIGN(error, make_pipe());
+  FOREBAY_ASSIGN(pid, start_child(ChildOptions{.argv = options.command.argv,
+                                               .environment = options.command.environment,
+                                               .input = input.out.get(),
+                                               .output = output.in.get(),
+                                               .error = error.in.get(),
+                                               .own_session = true,
+                                               .death_signal = 0}));
+  std::unique_ptr<ServerJob> job(new ServerJob(loop, std::move(listener)));
+  job->pid_ = job->session_ = pid;
+  job->input_ = std::move(input.in);
+  ServerJob* self = job.get();
+  job->output_ = std::make_unique<LineSource>(loop, std::move(output.out),
+                                              [self](std::string_view line) { self->on_output(line); });
+  job->error_ = std::make_unique<LineSource>(
+      loop, std::move(error.out),
+      [self, all = options.forward_all_lines](std::string_view line) { self->on_error(line, all); });
+  loop.on_exit(pid, [self](int status) {
+    self->pid_ = -1;
+    self->exit_code_ = exit_code_of(status);
+    self->input_.reset();
+    self->listener_.on_end();
+  });
+  return job;
+}
+
+ServerJob::~ServerJob() {
+  if (running()) {
+    kill();
+    loop_.wait([this] { return !running(); });
+  }
+}
+
+void ServerJob::on_output(std::string_view line) {
+  const auto event = nlohmann::json::parse(line, nullptr, false);
+  if (event.is_object()) {
+    listener_.on_event(event);
+  } else if (!line.empty()) {
+    on_error(line, false);
+  }
+}
+
+void ServerJob::on_error(std::string_view line, bool forward_all) {
+  lines_.emplace_back(line);
+  if (lines_.size() > kLinesKept) {
+    lines_.pop_front();
+  }
+  if (forward_all || line.starts_with("forebay")) {
+    fmt::print(stderr, "{}\n", line);
+  }
+}
+
+void ServerJob::ask_stop() {
+  constexpr std::string_view kStop = "{\"command\":\"stop\"}\n";
+  // A few bytes into an empty pipe never block; SIGPIPE is ignored, and then they are gone anyway.
+  if (input_.valid() && ::write(input_.get(), kStop.data(), kStop.size()) < 0) {
+    input_.reset();
+  }
+}
+
+void ServerJob::kill() {
+  input_.reset();
+  signal_session(session_, SIGKILL);
+}
+
+void ServerJob::end(EventLoop::Clock::duration patience, const std::function<bool()>& hurry) {
+  input_.reset();
+  const auto gone = [this] { return !running(); };
+  const auto gone_or_hurry = [&] { return gone() || hurry(); };
+  loop_.wait(gone_or_hurry, EventLoop::Clock::now() + patience);
+  if (running() && !hurry()) {
+    ::kill(pid_, SIGTERM);
+    loop_.wait(gone_or_hurry, EventLoop::Clock::now() + std::chrono::seconds(3));
+  }
+  if (running()) {
+    kill();
+    loop_.wait(gone, EventLoop::Clock::now() + std::chrono::seconds(5));
+  }
+  // A launcher that died alone leaves its ranks: end them too.
+  const auto deadline = EventLoop::Clock::now() + std::chrono::seconds(5);
+  while (signal_session(session_, SIGKILL) > 0 && EventLoop::Clock::now() < deadline) {
+    loop_.wait([] { return false; }, EventLoop::Clock::now() + std::chrono::milliseconds(10));
+  }
+}
+
+std::string ServerJob::last_words() const {
+  return fmt::format("{}", fmt::join(lines_, "\n"));
+}
+
+}  // namespace forebay
