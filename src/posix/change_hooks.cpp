@@ -76,8 +76,8 @@ FOREBAY_HOOK(int, renameat, int from_directory, const char* from, int to_directo
                     [](int fd, const char* f, int td, const char* t) { return FOREBAY_REAL(renameat)(fd, f, td, t); });
 }
 FOREBAY_HOOK(int, renameat2, int from_directory, const char* from, int to_directory, const char* to, unsigned flags) {
-  return change_two({from_directory, from, Follow::no, Change::whole_subtree},
-                    {to_directory, to, Follow::no, Change::whole_subtree},
+  const Change at_target = (flags & RENAME_NOREPLACE) != 0 ? Change::new_name : Change::whole_subtree;
+  return change_two({from_directory, from, Follow::no, Change::whole_subtree}, {to_directory, to, Follow::no, at_target},
                     [&](int fd, const char* f, int td, const char* t) {
                       return FOREBAY_REAL(renameat2)(fd, f, td, t, flags);
                     });

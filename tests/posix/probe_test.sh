@@ -1,6 +1,6 @@
 # What programs see through the interposer is what they see without it, errno included: by every call, with the origin
 # away, at the origin's own path and at a mount that exists nowhere, for root and for another user.
-. "$FOREBAY_SOURCE/tests/posix/tree.sh"
+. "${FOREBAY_SOURCE:?}/tests/posix/tree.sh" || exit 1
 PROBE=$FOREBAY_BUILD/tests/posix/interposer_probe
 
 mkdir "$WORK/home" "$WORK/other"
@@ -11,7 +11,7 @@ make_tree "$WORK/home/tree"
 ABOVE=$(stat -c %i "$WORK/home")
 OTHER=$(stat -c %i "$WORK/other")
 comparable() {
-  sed -e "s/ino \($ABOVE\|$OTHER\) .*/above/" -e "s/^  \. \($ABOVE\|$OTHER\) /  . above /" \
+  sed -e "s/ino \($ABOVE\|$OTHER\) .*/above/" -e "s/^  \.\.\? \($ABOVE\|$OTHER\) /  dot above /" \
     -e "s,$WORK/\(home\|other\)$,ABOVE," "$1"
 }
 without_origin() { comparable "$1" | grep -av -e fifo -e closed -e '^  tree '; }

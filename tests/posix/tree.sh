@@ -4,10 +4,10 @@
 # interposer. `stop_session` ends it. Everything lies below $WORK, which is removed at exit.
 
 set -u
-INTERPOSER=$FOREBAY_BUILD/src/posix/libforebay_posix.so
-WORK=$(mktemp -d)
+INTERPOSER=${FOREBAY_BUILD:?}/src/posix/libforebay_posix.so
+WORK=$(mktemp -d) || exit 1
 chmod 777 "$WORK"
-SESSIONS=$(mktemp -d /dev/shm/forebay-test.XXXXXX)
+SESSIONS=$(mktemp -d /dev/shm/forebay-test.XXXXXX) || exit 1
 chmod 777 "$SESSIONS"
 AS=  # The user to run as: `AS="setpriv ..."`.
 FAILURES=0
@@ -57,10 +57,11 @@ start_session() {
   [ "$line" = ready ] || { echo "no session: $line" >&2; exit 1; }
 }
 
-# What the server was asked since the last call, sorted.
+# Puts into $ASKED what the server was asked since the last call, sorted. It prints before it answers: all is there.
 requests() {
-  local line
-  while read -r -t 0.2 line <&"$SERVER_OUT"; do echo "$line"; done | sort
+  local line lines=()
+  while read -r -t 0 -u "$SERVER_OUT" && read -r -u "$SERVER_OUT" line; do lines+=("$line"); done
+  ASKED=$([ ${#lines[@]} = 0 ] || printf '%s\n' "${lines[@]}" | sort)
 }
 
 stop_session() {
