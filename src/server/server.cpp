@@ -21,6 +21,8 @@ namespace {
 
 std::uint16_t number_of(StartRound round) { return static_cast<std::uint16_t>(round); }
 
+constexpr std::array<PeerOp, 1> kStopRequest{PeerOp::stop};
+
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitDoesNotFit = 3;
@@ -258,8 +260,7 @@ void Server::serve_until_stopped() {
           return stop_everybody();
         }
         // Node 0 stops the job: it is told, and this node goes on until node 0 says so.
-        transport_.fetch(NodeIndex{0}, std::as_bytes(std::span(std::array{PeerOp::stop})), {},
-                         [](const Result<std::size_t>&) {});
+        transport_.fetch(NodeIndex{0}, std::as_bytes(std::span(kStopRequest)), {}, [](const Result<std::size_t>&) {});
         break;
       case Control::Event::stop_now:
         return;
@@ -313,9 +314,8 @@ void Server::tell_report() {
 }
 
 void Server::stop_everybody() {
-  std::array<PeerOp, 1> request{PeerOp::stop};
   for (std::uint32_t node = 1; node < transport_.node_count(); ++node) {
-    const auto told = fetch_and_wait(transport_, NodeIndex{node}, std::as_bytes(std::span(request)), {});
+    const auto told = fetch_and_wait(transport_, NodeIndex{node}, std::as_bytes(std::span(kStopRequest)), {});
     if (!told.ok()) {
       log_warning("node {} cannot be told to stop: {}", node, told.error().text);
     }
