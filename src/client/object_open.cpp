@@ -28,20 +28,6 @@ int open_in_buffer(const MappedSession& session, Place place, int flags) {
   return sys::openat(AT_FDCWD, path, flags & ~(O_CREAT | O_EXCL));
 }
 
-// Whether no node keeps any of it, so that nobody needs to be asked.
-bool fits_nowhere(const MappedSession& session, Place place) {
-  const MappedDataset& dataset = session.dataset_of(place);
-  const CatalogEntry& entry = dataset.catalog.entry(session.state_entry(place));
-  const uint32_t stripes = stripes_of(entry.size, dataset.catalog.header().stripe_bytes);
-  for (uint32_t i = 0; i < stripes; ++i) {
-    if (dataset.state.owner(entry.first + i) != kNoOwner ||
-        dataset.state.phase(entry.first + i) == StripePhase::present) {
-      return false;
-    }
-  }
-  return true;
-}
-
 // The received descriptor as the caller's open would have made it: the lowest number, its flags.
 int adopt(int received, int flags) {
   sys::Descriptor from(received);
@@ -72,6 +58,19 @@ Opened use_origin(const MappedSession& session, Place place, uint64_t ClientCoun
 }
 
 }  // namespace
+
+bool fits_nowhere(const MappedSession& session, Place place) {
+  const MappedDataset& dataset = session.dataset_of(place);
+  const CatalogEntry& entry = dataset.catalog.entry(session.state_entry(place));
+  const uint32_t stripes = stripes_of(entry.size, dataset.catalog.header().stripe_bytes);
+  for (uint32_t i = 0; i < stripes; ++i) {
+    if (dataset.state.owner(entry.first + i) != kNoOwner ||
+        dataset.state.phase(entry.first + i) == StripePhase::present) {
+      return false;
+    }
+  }
+  return true;
+}
 
 Opened open_object(const MappedSession& session, Place place, int flags, PathText* path) {
   const MappedDataset& dataset = session.dataset_of(place);

@@ -11,6 +11,9 @@ struct Opened {
   int error;
 };
 
+// Whether no node keeps any of the object, so that nobody needs to be asked.
+bool fits_nowhere(const MappedSession& session, Place place);
+
 // `flags`: the caller's, read-only. The descriptor is the lowest one free, as open promises. When the answer is the
 // origin, its path is in `path`. Blocks only when the server has to be asked.
 Opened open_object(const MappedSession& session, Place place, int flags, PathText* path);
