@@ -19,8 +19,8 @@ class BackOff {
   static constexpr std::chrono::microseconds kNapShortly{20'000};
   static constexpr std::chrono::microseconds kShortNap{30};
   static constexpr std::chrono::microseconds kBusyNap{100};
-  // The longest wait of a peer whose request meets an idle rank. mpi_idle_cpu measures what it costs.
-  static constexpr std::chrono::microseconds kIdleNap{1'500};
+  // The longest wait of a peer whose request meets an idle rank. tests/bench/peer_read.py measures what it costs.
+  static constexpr std::chrono::microseconds kIdleNap{2'000};
 
   void progressed(Clock::time_point now) {
     last_progress_ = now;
