@@ -40,7 +40,9 @@ struct statx_timestamp statx_time_of(int64_t ns) {
   return result;
 }
 
-int64_t ns_of(const struct timespec& at) { return at.tv_sec * kNsPerS + at.tv_nsec; }
+int64_t ns_of(const struct timespec& at) {
+  return at.tv_sec * kNsPerS + at.tv_nsec;
+}
 
 }  // namespace
 

@@ -23,7 +23,8 @@ using forebay::Outcome;
 using forebay::Resolution;
 
 int forebay_attach(const char* session) {
-  return (session == nullptr ? forebay::session() : forebay::attach_session(session)) != nullptr ? 0 : -ENOENT;
+  return (session == nullptr ? forebay::session() : forebay::attach_session(session)) != nullptr ? 0
+                                                                                                 : -ENOENT;
 }
 
 int forebay_where(const char* path) {
@@ -60,10 +61,12 @@ int forebay_fetch(const char* path) {
       forebay::resolve(*session, AT_FDCWD, path, forebay::Follow::yes, &found) != Outcome::entry) {
     return -EINVAL;
   }
-  if (forebay::judge(*session, found.place(), R_OK, forebay::AsWhom::effective) == forebay::Verdict::refused) {
+  if (forebay::judge(*session, found.place(), R_OK, forebay::AsWhom::effective) ==
+      forebay::Verdict::refused) {
     return -EACCES;
   }
-  const forebay::Opened opened = forebay::open_object(*session, found.place(), O_RDONLY | O_CLOEXEC, &found.path);
+  const forebay::Opened opened =
+      forebay::open_object(*session, found.place(), O_RDONLY | O_CLOEXEC, &found.path);
   if (opened.fd < 0) {
     return -EAGAIN;
   }

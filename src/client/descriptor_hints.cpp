@@ -8,8 +8,8 @@
 namespace forebay {
 namespace {
 
-// Bits 62..63: what the word says. A place: dataset in bits 32..47, entry in 0..31. Unrelated: a digest of the
-// directory's device and inode.
+// Bits 62..63: what the word says. A place: dataset in bits 32..47, entry in 0..31. Unrelated: a digest of
+// the directory's device and inode.
 constexpr uint64_t kTagMask = 3ull << 62;
 constexpr uint64_t kTagPlace = 1ull << 62;
 constexpr uint64_t kTagUnrelated = 2ull << 62;
@@ -34,7 +34,8 @@ bool is_state_inode(const MappedSession& session, Place place, uint64_t inode) {
   return session.dataset_of(place).state.buffer_inode(session.state_entry(place)) == inode;
 }
 
-// The object whose buffer file is named so. An evicted file keeps its name in /proc, with " (deleted)" behind it.
+// The object whose buffer file is named so. An evicted file keeps its name in /proc, with " (deleted)" behind
+// it.
 bool place_of_buffer_file(const MappedSession& session, const char* path, Place* place) {
   const char* slash = strrchr(path, '/');
   Identity identity;
@@ -56,7 +57,8 @@ bool directory_with_inode(const MappedSession& session, uint64_t inode, Place* p
   for (uint32_t k = 0; k < session.dataset_count; ++k) {
     const MappedDataset& dataset = session.datasets[k];
     for (uint32_t entry = 0; entry < dataset.catalog.header().entry_count; ++entry) {
-      if (CatalogView::is_directory(dataset.catalog.entry(entry)) && dataset.state.buffer_inode(entry) == inode) {
+      if (CatalogView::is_directory(dataset.catalog.entry(entry)) &&
+          dataset.state.buffer_inode(entry) == inode) {
         *place = Place{k, entry};
         return true;
       }
@@ -74,7 +76,8 @@ bool is_origin_directory(const MappedSession& session, Place place, const struct
 }  // namespace
 
 void note_descriptor(const MappedSession& session, int fd, Place place) {
-  __atomic_store_n(word_of(session, fd), kTagPlace | uint64_t{place.dataset} << 32 | place.entry, __ATOMIC_RELAXED);
+  __atomic_store_n(word_of(session, fd), kTagPlace | uint64_t{place.dataset} << 32 | place.entry,
+                   __ATOMIC_RELAXED);
 }
 
 Described describe(const MappedSession& session, int fd, const struct stat& info) {

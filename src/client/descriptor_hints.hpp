@@ -1,14 +1,15 @@
 // Which of our files or directories a descriptor is.
 //
 // The kernel's own answer (st_dev, st_ino) decides; what was noted when we opened a descriptor only saves the
-// search, and is believed when the state table's inode agrees. So nothing has to follow dup, close, fork and exec.
+// search, and is believed when the state table's inode agrees. So nothing has to follow dup, close, fork and
+// exec.
 #pragma once
 
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "client/place_path.hpp"
 #include "client/mapped_session.hpp"
+#include "client/place_path.hpp"
 
 namespace forebay {
 
@@ -29,10 +30,12 @@ struct Described {
   DescriptorKind kind;
   Place place;
 };
-// `info` is the kernel's fstat of `fd`. For what is foreign this reads two words; else, without a hint, it asks /proc.
+// `info` is the kernel's fstat of `fd`. For what is foreign this reads two words; else, without a hint, it
+// asks /proc.
 Described describe(const MappedSession& session, int fd, const struct stat& info);
 
-// Where paths relative to directory descriptor `fd` start. When the answer is `textual`, `path` is the directory's path.
+// Where paths relative to directory descriptor `fd` start. When the answer is `textual`, `path` is the
+// directory's path.
 RegionOfPath region_of_descriptor(const MappedSession& session, int fd, char path[PATH_MAX]);
 
 }  // namespace forebay

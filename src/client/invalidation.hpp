@@ -1,13 +1,14 @@
 // What a write makes stale: bypassed here at once, and on every node as soon as the server has told them.
 #pragma once
 
-#include "client/path_resolver.hpp"
 #include "client/mapped_session.hpp"
+#include "client/path_resolver.hpp"
 #include "shared/messages.hpp"
 
 namespace forebay {
 
-// Collects what one call is about to change. commit() before the call, so that no reader gets the old bytes after it.
+// Collects what one call is about to change. commit() before the call, so that no reader gets the old bytes
+// after it.
 class Invalidation {
  public:
   explicit Invalidation(const MappedSession& session) : session_(session) {}
@@ -20,7 +21,8 @@ class Invalidation {
   void touch_entry(const Resolution& resolution);
   // The directory whose listing changes because a name in it comes or goes.
   void touch_holder(const Resolution& resolution);
-  // Asks the server to tell the others, if anything was new to this node. Blocks, for kSilenceMs at most without a word.
+  // Asks the server to tell the others, if anything was new to this node. Blocks, for kSilenceMs at most
+  // without a word.
   void commit();
 
  private:

@@ -11,8 +11,8 @@
 namespace forebay {
 namespace {
 
-// The one global: hooks are called by a program that hands them no context. nullptr: not tried yet; &no_session:
-// tried, there is none.
+// The one global: hooks are called by a program that hands them no context. nullptr: not tried yet;
+// &no_session: tried, there is none.
 constinit MappedSession* current_session = nullptr;
 constinit MappedSession no_session{};
 
@@ -52,8 +52,8 @@ bool map_file(int directory, const char* name, bool writable, Mapping* into) {
   const sys::Descriptor fd(
       sys::openat(directory, name, (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   struct stat info;
-  if (!fd.valid() || sys::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_uid != sys::geteuid() ||
-      info.st_size <= 0) {
+  if (!fd.valid() || sys::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) ||
+      info.st_uid != sys::geteuid() || info.st_size <= 0) {
     return false;
   }
   into->bytes = static_cast<size_t>(info.st_size);
@@ -138,7 +138,8 @@ bool mounts_nest(const MappedSession& session) {
 
 bool fill(const char* path, Attempt* attempt) {
   const size_t path_bytes = strlen(path);
-  if (path[0] != '/' || path_bytes >= kSessionPathBytesMax || !map_memory(sizeof(MappedSession), &attempt->session)) {
+  if (path[0] != '/' || path_bytes >= kSessionPathBytesMax ||
+      !map_memory(sizeof(MappedSession), &attempt->session)) {
     return false;
   }
   const sys::Descriptor directory(sys::openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -225,8 +226,8 @@ const MappedSession* session() {
 const MappedSession* attach_session(const char* directory) {
   MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
   if (known == &no_session) {
-    __atomic_compare_exchange_n(&current_session, &known, static_cast<MappedSession*>(nullptr), false, __ATOMIC_ACQ_REL,
-                                __ATOMIC_ACQUIRE);
+    __atomic_compare_exchange_n(&current_session, &known, static_cast<MappedSession*>(nullptr), false,
+                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     known = nullptr;
   }
   if (known == nullptr) {

@@ -1,9 +1,9 @@
 // MappedSession: the node's session as this process has it mapped.
 //
-// Attached lazily, by the first call that needs it, from FOREBAY_SESSION; any doubt about the directory (another
-// owner, other permissions, a link, a wrong version, a server still starting) means no session, and the process
-// behaves as without forebay. No descriptor stays open and no lock is taken, so fork, exec and programs that
-// close what they do not know are fine. Never detached.
+// Attached lazily, by the first call that needs it, from FOREBAY_SESSION; any doubt about the directory
+// (another owner, other permissions, a link, a wrong version, a server still starting) means no session, and
+// the process behaves as without forebay. No descriptor stays open and no lock is taken, so fork, exec and
+// programs that close what they do not know are fine. Never detached.
 #pragma once
 
 #include <stdint.h>
@@ -41,7 +41,7 @@ struct MappedSession {
   char directory[kSessionPathBytesMax];
   uint32_t directory_bytes;
   uint32_t dataset_count;
-  bool nested_mounts;              // A mount lies below another's.
+  bool nested_mounts;                // A mount lies below another's.
   bool remembers_working_directory;  // working_directory is zeroed by fork.
   MappedDataset datasets[kDatasetsMax];
   DescriptorHints* hints;
@@ -63,10 +63,12 @@ struct MappedSession {
   ClientCounters& counters() const;
 };
 
-inline void count(uint64_t& counter) { __atomic_fetch_add(&counter, 1, __ATOMIC_RELAXED); }
+inline void count(uint64_t& counter) {
+  __atomic_fetch_add(&counter, 1, __ATOMIC_RELAXED);
+}
 
-// The process's session, attaching it first if this is the first call; nullptr when there is none. From any thread,
-// in signal handlers too. Costs one load once it is known.
+// The process's session, attaching it first if this is the first call; nullptr when there is none. From any
+// thread, in signal handlers too. Costs one load once it is known.
 const MappedSession* session();
 
 // For the C API: attaches to `directory`, unless this process is attached already. nullptr when it cannot.

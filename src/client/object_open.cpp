@@ -93,7 +93,8 @@ Opened open_object(const MappedSession& session, Place place, int flags, PathTex
     const Materialised materialised = request_object(session, place);
     if (materialised.fd >= 0) {
       // O_PATH and the like cannot be had from an open descriptor, but the object is here now.
-      const int fd = (flags & O_PATH) != 0 ? open_in_buffer(session, place, flags) : adopt(materialised.fd, flags);
+      const int fd =
+          (flags & O_PATH) != 0 ? open_in_buffer(session, place, flags) : adopt(materialised.fd, flags);
       if ((flags & O_PATH) != 0) {
         sys::close(materialised.fd);
       }

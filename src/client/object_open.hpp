@@ -1,21 +1,21 @@
 // Opening an object for reading: the buffer's file, or the server's help, or the origin.
 #pragma once
 
-#include "client/place_path.hpp"
 #include "client/mapped_session.hpp"
+#include "client/place_path.hpp"
 
 namespace forebay {
 
 struct Opened {
-  int fd;          // -1: open `path` of the origin instead, or fail with `error` if that is not 0.
+  int fd;  // -1: open `path` of the origin instead, or fail with `error` if that is not 0.
   int error;
 };
 
 // Whether no node keeps any of the object, so that nobody needs to be asked.
 bool fits_nowhere(const MappedSession& session, Place place);
 
-// `flags`: the caller's, read-only. The descriptor is the lowest one free, as open promises. When the answer is the
-// origin, its path is in `path`. Blocks only when the server has to be asked.
+// `flags`: the caller's, read-only. The descriptor is the lowest one free, as open promises. When the answer
+// is the origin, its path is in `path`. Blocks only when the server has to be asked.
 Opened open_object(const MappedSession& session, Place place, int flags, PathText* path);
 
 }  // namespace forebay

@@ -25,7 +25,9 @@ bool is_irregular(const char* path) {
   return false;
 }
 
-bool is_dots(const char* name, size_t bytes) { return bytes == 2 && name[0] == '.' && name[1] == '.'; }
+bool is_dots(const char* name, size_t bytes) {
+  return bytes == 2 && name[0] == '.' && name[1] == '.';
+}
 
 bool has_dot_dot(const char* path) {
   for (const char* at = path; (at = strstr(at, "..")) != nullptr; at += 2) {
@@ -76,7 +78,8 @@ MountMatch match_regular(const MappedSession& session, const char* path) {
 // The directory `prefix` with every symlink resolved, in place. False when it cannot be opened.
 bool make_physical(char prefix[PATH_MAX], size_t* bytes) {
   prefix[*bytes] = '\0';
-  const sys::Descriptor fd(sys::openat(AT_FDCWD, *bytes == 0 ? "/" : prefix, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const sys::Descriptor fd(
+      sys::openat(AT_FDCWD, *bytes == 0 ? "/" : prefix, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!fd.valid()) {
     return false;
   }
@@ -90,8 +93,8 @@ bool make_physical(char prefix[PATH_MAX], size_t* bytes) {
 
 enum class DotDot { lexical, physical };
 
-// An absolute path with `//`, `.` or `..` before it reaches a mount. `..` by text alone would be wrong behind a
-// symlink, so a path that by its text reaches a mount is looked at again with the real directories.
+// An absolute path with `//`, `.` or `..` before it reaches a mount. `..` by text alone would be wrong behind
+// a symlink, so a path that by its text reaches a mount is looked at again with the real directories.
 MountMatch match_irregular(const MappedSession& session, const char* path, DotDot how) {
   char prefix[PATH_MAX];
   size_t bytes = 0;
@@ -143,7 +146,8 @@ MountMatch match_mount(const MappedSession& session, const char* path, bool* irr
 // One resolution on its way.
 class Walk {
  public:
-  Walk(const MappedSession& session, Follow follow, Resolution* into) : session_(session), follow_(follow), into_(into) {}
+  Walk(const MappedSession& session, Follow follow, Resolution* into)
+      : session_(session), follow_(follow), into_(into) {}
 
   // `path` is the caller's, or in text_.
   Outcome absolute(const char* path);
@@ -158,7 +162,6 @@ class Walk {
   Outcome settle(Place place);
   Outcome leave_to_origin(Place holder, uint32_t entry, const char* rest);
   bool direct(Place root, const char* rest, Outcome* outcome);
-  bool is_root();
   bool may_search_above(Place place) const;
   Outcome components(Place at, const char* rest);
   bool above_root(uint32_t dataset, const char* rest);
@@ -167,8 +170,6 @@ class Walk {
   const MappedSession& session_;
   const Follow follow_;
   Resolution* const into_;
-  enum class Caller { unknown, root, other };
-  Caller caller_ = Caller::unknown;  // Asked when it matters, once.
   int links_ = 0;
   char text_[kTextBytes];
 };
@@ -200,13 +201,6 @@ Outcome Walk::leave_to_origin(Place holder, uint32_t entry, const char* rest) {
   return error != 0 ? fail(error) : into_->outcome = Outcome::origin;
 }
 
-bool Walk::is_root() {
-  if (caller_ == Caller::unknown) {
-    caller_ = sys::geteuid() == 0 ? Caller::root : Caller::other;
-  }
-  return caller_ == Caller::root;
-}
-
 bool Walk::may_search_above(Place place) const {
   for (Place at = place; at.entry != 0;) {
     at.entry = session_.entry_of(at).parent;
@@ -227,7 +221,7 @@ bool Walk::direct(Place root, const char* rest, Outcome* outcome) {
   if (CatalogView::is_symlink(session_.entry_of(place)) && follow_ == Follow::yes) {
     return false;
   }
-  *outcome = is_root() || may_search_above(place) ? settle(place) : fail(EACCES);
+  *outcome = may_search_above(place) ? settle(place) : fail(EACCES);
   return true;
 }
 
@@ -256,7 +250,7 @@ Outcome Walk::components(Place at, const char* rest) {
     if (*name == '\0') {
       return settle(at);
     }
-    if (!is_root() && !may_search(session_, at)) {
+    if (!may_search(session_, at)) {
       return fail(EACCES);
     }
     const size_t bytes = component_bytes(name);
@@ -359,7 +353,8 @@ Outcome Walk::relative(Place from, const char* rest) {
 
 }  // namespace
 
-Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow, Resolution* into) {
+Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow,
+                Resolution* into) {
   if (path == nullptr || *path == '\0' || session.dataset_count == 0) {
     return into->outcome = Outcome::libc;
   }

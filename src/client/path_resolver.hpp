@@ -1,12 +1,13 @@
 // From what a caller names, a directory descriptor and a path, to what it means.
 //
-// Follows what the kernel would follow: `.`, `..`, `//`, trailing slashes, symlinks of the catalog, and out of a
-// mount again. A path that has nothing to do with a mount costs a prefix test. No allocation, no lock; system calls
-// only for relative paths from unknown places, for paths with `..` that lead into a mount, and for deep directories.
+// Follows what the kernel would follow: `.`, `..`, `//`, trailing slashes, symlinks of the catalog, and out
+// of a mount again. A path that has nothing to do with a mount costs a prefix test. No allocation, no lock;
+// system calls only for relative paths from unknown places, for paths with `..` that lead into a mount, and
+// for deep directories.
 #pragma once
 
-#include "client/place_path.hpp"
 #include "client/mapped_session.hpp"
+#include "client/place_path.hpp"
 
 namespace forebay {
 
@@ -23,9 +24,10 @@ enum class Outcome {
 struct Resolution {
   Outcome outcome;
   int error;
-  uint32_t dataset;    // entry, origin
-  uint32_t entry;      // entry; origin: what stands there and is left to the origin, kNoEntry when nothing does
-  uint32_t directory;  // entry, origin: the directory that holds the last component; kNoEntry when it is not known
+  uint32_t dataset;  // entry, origin
+  uint32_t entry;    // entry; origin: what stands there and is left to the origin, kNoEntry when nothing does
+  uint32_t
+      directory;  // entry, origin: the directory that holds the last component; kNoEntry when it is not known
   PathText path;
 
   Place place() const { return Place{dataset, entry}; }
@@ -33,6 +35,7 @@ struct Resolution {
 };
 
 // Sets all of `into` that its outcome promises, and returns the outcome. `path` may be null (libc).
-Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow, Resolution* into);
+Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow,
+                Resolution* into);
 
 }  // namespace forebay

@@ -12,7 +12,8 @@ enum class Verdict {
   ask_origin,  // extended attributes may say more than the mode bits
 };
 
-// `wanted`: R_OK, W_OK, X_OK or their sum. Mode bits, owner and groups; root may do all but execute what nobody may.
+// `wanted`: R_OK, W_OK, X_OK or their sum. Mode bits, owner and groups; root may do all but execute what
+// nobody may.
 Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom);
 
 // Whether the caller may look up names in directory `place`.

@@ -33,7 +33,8 @@ int open_long(char* text, size_t bytes, int flags) {
 }
 
 // Opens `prefix`/<path of directory `entry`>. -errno.
-int open_below(const char* prefix, size_t prefix_bytes, const CatalogView& catalog, uint32_t entry, int flags) {
+int open_below(const char* prefix, size_t prefix_bytes, const CatalogView& catalog, uint32_t entry,
+               int flags) {
   char brief[PATH_MAX];
   if (prefix_bytes + 2 > sizeof brief) {
     return -ENAMETOOLONG;

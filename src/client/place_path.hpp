@@ -9,8 +9,8 @@
 
 namespace forebay {
 
-// A path for libc's calls that take one. Deep directories have paths that no call takes: then it leads through
-// /proc/self/fd to a descriptor, which closes with this.
+// A path for libc's calls that take one. Deep directories have paths that no call takes: then it leads
+// through /proc/self/fd to a descriptor, which closes with this.
 struct PathText {
   char text[PATH_MAX];
   sys::Descriptor through;
@@ -40,8 +40,9 @@ struct RegionOfPath {
   Region region;
   Place place;  // inside
 };
-// Where the real, canonical path of a directory lies: in a session's tree, below a mount or below an origin. When
-// `textual` and below an origin that is mounted elsewhere, `path` (of `room` bytes) is rewritten to the mount's.
+// Where the real, canonical path of a directory lies: in a session's tree, below a mount or below an origin.
+// When `textual` and below an origin that is mounted elsewhere, `path` (of `room` bytes) is rewritten to the
+// mount's.
 RegionOfPath region_of_path(const MappedSession& session, char* path, size_t room);
 
 }  // namespace forebay

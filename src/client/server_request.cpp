@@ -142,8 +142,9 @@ Received receive(int socket, Reply* reply) {
   const int fd = take_descriptor(&message);
   const auto got = static_cast<size_t>(bytes);
   const MessageHeader& header = reply->header;
-  const bool good = got >= sizeof header && (message.msg_flags & MSG_TRUNC) == 0 && header.magic == kMessageMagic &&
-                    header.version == kMessageVersion && header.body_bytes == got - sizeof header;
+  const bool good = got >= sizeof header && (message.msg_flags & MSG_TRUNC) == 0 &&
+                    header.magic == kMessageMagic && header.version == kMessageVersion &&
+                    header.body_bytes == got - sizeof header;
   return {good, fd};
 }
 
@@ -153,7 +154,8 @@ struct Answer {
   Reply reply;
 };
 
-// Sends a request and reads to its end. A silent, broken or refusing server gives done = false and no descriptor.
+// Sends a request and reads to its end. A silent, broken or refusing server gives done = false and no
+// descriptor.
 Answer ask(const MappedSession& session, const void* request, size_t bytes) {
   Answer answer{false, -1, {}};
   const sys::Descriptor socket(connect_to_server(session));
@@ -162,7 +164,8 @@ Answer ask(const MappedSession& session, const void* request, size_t bytes) {
   }
   while (wait_readable(socket.get())) {
     const Received received = receive(socket.get(), &answer.reply);
-    const auto kind = received.good ? static_cast<MessageKind>(answer.reply.header.kind) : MessageKind::failed;
+    const auto kind =
+        received.good ? static_cast<MessageKind>(answer.reply.header.kind) : MessageKind::failed;
     if (kind == MessageKind::done) {
       answer.done = true;
       answer.fd = received.fd;

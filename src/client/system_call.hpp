@@ -54,8 +54,12 @@ inline long arg(T* pointer) {
 inline int openat(int directory, const char* path, int flags, mode_t mode = 0) {
   return static_cast<int>(call(SYS_openat, directory, arg(path), flags, mode));
 }
-inline int close(int fd) { return static_cast<int>(call(SYS_close, fd)); }
-inline int fstat(int fd, struct stat* into) { return static_cast<int>(call(SYS_fstat, fd, arg(into))); }
+inline int close(int fd) {
+  return static_cast<int>(call(SYS_close, fd));
+}
+inline int fstat(int fd, struct stat* into) {
+  return static_cast<int>(call(SYS_fstat, fd, arg(into)));
+}
 inline int fstatat(int directory, const char* path, struct stat* into, int flags) {
   return static_cast<int>(call(SYS_newfstatat, directory, arg(path), arg(into), flags));
 }
@@ -66,25 +70,45 @@ inline ssize_t readlinkat(int directory, const char* path, char* into, size_t ro
   return call(SYS_readlinkat, directory, arg(path), arg(into), static_cast<long>(room));
 }
 // Bytes with the NUL.
-inline ssize_t getcwd(char* into, size_t room) { return call(SYS_getcwd, arg(into), static_cast<long>(room)); }
-inline int fchdir(int fd) { return static_cast<int>(call(SYS_fchdir, fd)); }
-inline off_t lseek(int fd, off_t offset, int whence) { return call(SYS_lseek, fd, offset, whence); }
+inline ssize_t getcwd(char* into, size_t room) {
+  return call(SYS_getcwd, arg(into), static_cast<long>(room));
+}
+inline int fchdir(int fd) {
+  return static_cast<int>(call(SYS_fchdir, fd));
+}
+inline off_t lseek(int fd, off_t offset, int whence) {
+  return call(SYS_lseek, fd, offset, whence);
+}
 inline int fcntl(int fd, int command, long argument = 0) {
   return static_cast<int>(call(SYS_fcntl, fd, command, argument));
 }
-inline uid_t geteuid() { return static_cast<uid_t>(call(SYS_geteuid)); }
-inline uid_t getuid() { return static_cast<uid_t>(call(SYS_getuid)); }
-inline gid_t getegid() { return static_cast<gid_t>(call(SYS_getegid)); }
-inline gid_t getgid() { return static_cast<gid_t>(call(SYS_getgid)); }
-inline int getgroups(int room, gid_t* into) { return static_cast<int>(call(SYS_getgroups, room, arg(into))); }
-inline pid_t getpid() { return static_cast<pid_t>(call(SYS_getpid)); }
+inline uid_t geteuid() {
+  return static_cast<uid_t>(call(SYS_geteuid));
+}
+inline uid_t getuid() {
+  return static_cast<uid_t>(call(SYS_getuid));
+}
+inline gid_t getegid() {
+  return static_cast<gid_t>(call(SYS_getegid));
+}
+inline gid_t getgid() {
+  return static_cast<gid_t>(call(SYS_getgid));
+}
+inline int getgroups(int room, gid_t* into) {
+  return static_cast<int>(call(SYS_getgroups, room, arg(into)));
+}
+inline pid_t getpid() {
+  return static_cast<pid_t>(call(SYS_getpid));
+}
 
 // nullptr when it fails.
 inline void* mmap(size_t bytes, int protection, int flags, int fd) {
   const long result = call(SYS_mmap, 0, static_cast<long>(bytes), protection, flags, fd, 0);
   return result < 0 && result > -4096 ? nullptr : reinterpret_cast<void*>(result);
 }
-inline void munmap(void* data, size_t bytes) { call(SYS_munmap, arg(data), static_cast<long>(bytes)); }
+inline void munmap(void* data, size_t bytes) {
+  call(SYS_munmap, arg(data), static_cast<long>(bytes));
+}
 inline int madvise(void* data, size_t bytes, int advice) {
   return static_cast<int>(call(SYS_madvise, arg(data), static_cast<long>(bytes), advice));
 }

@@ -6,7 +6,8 @@
 namespace forebay {
 namespace {
 
-// Bits 62..63: 0 unknown (a number below), 1 inside (dataset in bits 32..47, entry below), 2 unrelated, 3 textual.
+// Bits 62..63: 0 unknown (a number below), 1 inside (dataset in bits 32..47, entry below), 2 unrelated, 3
+// textual.
 constexpr uint32_t kTagShift = 62;
 constexpr uint64_t kUnknown = 0;
 constexpr uint64_t kInside = 1;
@@ -53,10 +54,12 @@ RegionOfPath region_of_working_directory(const MappedSession& session, char path
   if (session.remembers_working_directory) {
     const int32_t self = sys::getpid();
     int32_t noted = 0;
-    if (__atomic_compare_exchange_n(&cache->process, &noted, self, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
+    if (__atomic_compare_exchange_n(&cache->process, &noted, self, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE) ||
         noted == self) {
       // Only if nobody changed directory in between.
-      __atomic_compare_exchange_n(&cache->word, &word, word_of(found), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+      __atomic_compare_exchange_n(&cache->word, &word, word_of(found), false, __ATOMIC_ACQ_REL,
+                                  __ATOMIC_ACQUIRE);
     }
   }
   return found;

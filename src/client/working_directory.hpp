@@ -1,14 +1,15 @@
 // Where the process's working directory lies, remembered between calls.
 //
-// A fork's child finds the memory zeroed (MADV_WIPEONFORK), so that only a vfork child, which shares it, has another
-// process id than the one noted there: it may forget what its parent knew, but notes nothing of its own.
+// A fork's child finds the memory zeroed (MADV_WIPEONFORK), so that only a vfork child, which shares it, has
+// another process id than the one noted there: it may forget what its parent knew, but notes nothing of its
+// own.
 #pragma once
 
 #include <limits.h>
 #include <stdint.h>
 
-#include "client/place_path.hpp"
 #include "client/mapped_session.hpp"
+#include "client/place_path.hpp"
 
 namespace forebay {
 

@@ -1,4 +1,5 @@
-// Calls that change what lies below a mount: what they make stale is bypassed first, then the origin does them.
+// Calls that change what lies below a mount: what they make stale is bypassed first, then the origin does
+// them.
 #pragma once
 
 #include <string.h>

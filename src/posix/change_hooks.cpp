@@ -13,12 +13,14 @@
 namespace {
 
 using forebay::Change;
-using forebay::Follow;
 using forebay::change;
 using forebay::change_descriptor;
 using forebay::change_two;
+using forebay::Follow;
 
-Follow follow_of(int flags) { return (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes; }
+Follow follow_of(int flags) {
+  return (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes;
+}
 bool names_descriptor(const char* path, int flags) {
   return path == nullptr || ((flags & AT_EMPTY_PATH) != 0 && *path == '\0');
 }
@@ -54,7 +56,8 @@ FOREBAY_HOOK(int, unlink, const char* path) {
                 [](int, const char* p) { return FOREBAY_REAL(unlink)(p); });
 }
 FOREBAY_HOOK(int, unlinkat, int directory, const char* path, int flags) {
-  return change(directory, path, Follow::no, (flags & AT_REMOVEDIR) != 0 ? Change::whole_subtree : Change::old_name,
+  return change(directory, path, Follow::no,
+                (flags & AT_REMOVEDIR) != 0 ? Change::whole_subtree : Change::old_name,
                 [&](int d, const char* p) { return FOREBAY_REAL(unlinkat)(d, p, flags); });
 }
 FOREBAY_HOOK(int, rmdir, const char* path) {
@@ -67,33 +70,37 @@ FOREBAY_HOOK(int, remove, const char* path) {
 }
 
 FOREBAY_HOOK(int, rename, const char* from, const char* to) {
-  return change_two({AT_FDCWD, from, Follow::no, Change::whole_subtree}, {AT_FDCWD, to, Follow::no, Change::whole_subtree},
+  return change_two({AT_FDCWD, from, Follow::no, Change::whole_subtree},
+                    {AT_FDCWD, to, Follow::no, Change::whole_subtree},
                     [](int, const char* f, int, const char* t) { return FOREBAY_REAL(rename)(f, t); });
 }
 FOREBAY_HOOK(int, renameat, int from_directory, const char* from, int to_directory, const char* to) {
-  return change_two({from_directory, from, Follow::no, Change::whole_subtree},
-                    {to_directory, to, Follow::no, Change::whole_subtree},
-                    [](int fd, const char* f, int td, const char* t) { return FOREBAY_REAL(renameat)(fd, f, td, t); });
+  return change_two(
+      {from_directory, from, Follow::no, Change::whole_subtree},
+      {to_directory, to, Follow::no, Change::whole_subtree},
+      [](int fd, const char* f, int td, const char* t) { return FOREBAY_REAL(renameat)(fd, f, td, t); });
 }
-FOREBAY_HOOK(int, renameat2, int from_directory, const char* from, int to_directory, const char* to, unsigned flags) {
+FOREBAY_HOOK(int, renameat2, int from_directory, const char* from, int to_directory, const char* to,
+             unsigned flags) {
   const Change at_target = (flags & RENAME_NOREPLACE) != 0 ? Change::new_name : Change::whole_subtree;
-  return change_two({from_directory, from, Follow::no, Change::whole_subtree}, {to_directory, to, Follow::no, at_target},
+  return change_two({from_directory, from, Follow::no, Change::whole_subtree},
+                    {to_directory, to, Follow::no, at_target},
                     [&](int fd, const char* f, int td, const char* t) {
                       return FOREBAY_REAL(renameat2)(fd, f, td, t, flags);
                     });
 }
 
 FOREBAY_HOOK(int, link, const char* from, const char* to) {
-  return change_two({AT_FDCWD, from, Follow::no, Change::attributes}, {AT_FDCWD, to, Follow::no, Change::new_name},
+  return change_two({AT_FDCWD, from, Follow::no, Change::attributes},
+                    {AT_FDCWD, to, Follow::no, Change::new_name},
                     [](int, const char* f, int, const char* t) { return FOREBAY_REAL(link)(f, t); });
 }
 FOREBAY_HOOK(int, linkat, int from_directory, const char* from, int to_directory, const char* to, int flags) {
-  return change_two({from_directory, from, (flags & AT_SYMLINK_FOLLOW) != 0 ? Follow::yes : Follow::no,
-                     Change::attributes},
-                    {to_directory, to, Follow::no, Change::new_name},
-                    [&](int fd, const char* f, int td, const char* t) {
-                      return FOREBAY_REAL(linkat)(fd, f, td, t, flags);
-                    });
+  return change_two(
+      {from_directory, from, (flags & AT_SYMLINK_FOLLOW) != 0 ? Follow::yes : Follow::no, Change::attributes},
+      {to_directory, to, Follow::no, Change::new_name}, [&](int fd, const char* f, int td, const char* t) {
+        return FOREBAY_REAL(linkat)(fd, f, td, t, flags);
+      });
 }
 FOREBAY_HOOK(int, symlink, const char* target, const char* path) {
   return change(AT_FDCWD, path, Follow::no, Change::new_name,
@@ -136,10 +143,10 @@ FOREBAY_HOOK(int, __xmknodat, int, int directory, const char* path, mode_t mode,
   return forebay_mknodat(directory, path, mode, *device);
 }
 
-#define FOREBAY_TRUNCATE_HOOK(name)                                                   \
-  FOREBAY_HOOK(int, name, const char* path, off_t bytes) {                            \
-    return change(AT_FDCWD, path, Follow::yes, Change::attributes,                    \
-                  [&](int, const char* p) { return FOREBAY_REAL(name)(p, bytes); });  \
+#define FOREBAY_TRUNCATE_HOOK(name)                                                  \
+  FOREBAY_HOOK(int, name, const char* path, off_t bytes) {                           \
+    return change(AT_FDCWD, path, Follow::yes, Change::attributes,                   \
+                  [&](int, const char* p) { return FOREBAY_REAL(name)(p, bytes); }); \
   }
 FOREBAY_TRUNCATE_HOOK(truncate)
 FOREBAY_TRUNCATE_HOOK(truncate64)
@@ -224,16 +231,16 @@ FOREBAY_HOOK(int, futimesat, int directory, const char* path, const struct timev
                 [&](int d, const char* p) { return FOREBAY_REAL(futimesat)(d, p, times); });
 }
 
-#define FOREBAY_TEMPORARY_HOOK(name)                                                                \
-  FOREBAY_HOOK(int, name, char* pattern) {                                                          \
-    return make_temporary(pattern, -1, [](char* p) { return FOREBAY_REAL(name)(p); });              \
+#define FOREBAY_TEMPORARY_HOOK(name)                                                   \
+  FOREBAY_HOOK(int, name, char* pattern) {                                             \
+    return make_temporary(pattern, -1, [](char* p) { return FOREBAY_REAL(name)(p); }); \
   }
-#define FOREBAY_TEMPORARY_HOOK_1(name)                                                              \
-  FOREBAY_HOOK(int, name, char* pattern, int more) {                                                \
-    return make_temporary(pattern, -1, [&](char* p) { return FOREBAY_REAL(name)(p, more); });       \
+#define FOREBAY_TEMPORARY_HOOK_1(name)                                                        \
+  FOREBAY_HOOK(int, name, char* pattern, int more) {                                          \
+    return make_temporary(pattern, -1, [&](char* p) { return FOREBAY_REAL(name)(p, more); }); \
   }
-#define FOREBAY_TEMPORARY_HOOK_2(name)                                                              \
-  FOREBAY_HOOK(int, name, char* pattern, int suffix, int flags) {                                   \
+#define FOREBAY_TEMPORARY_HOOK_2(name)                                                                 \
+  FOREBAY_HOOK(int, name, char* pattern, int suffix, int flags) {                                      \
     return make_temporary(pattern, -1, [&](char* p) { return FOREBAY_REAL(name)(p, suffix, flags); }); \
   }
 FOREBAY_TEMPORARY_HOOK(mkstemp)

@@ -17,9 +17,9 @@ namespace {
 using forebay::DirectoryStream;
 using forebay::Failure;
 using forebay::Follow;
+using forebay::MappedSession;
 using forebay::Place;
 using forebay::Resolution;
-using forebay::MappedSession;
 
 static_assert(sizeof(struct dirent) == sizeof(struct dirent64));
 
@@ -138,7 +138,8 @@ int scan(int directory, const char* path, struct dirent64*** into, Filter filter
     return Failure{error};
   }
   if (comparison != nullptr && list.count > 1) {
-    qsort(list.names, list.count, sizeof *list.names, reinterpret_cast<int (*)(const void*, const void*)>(comparison));
+    qsort(list.names, list.count, sizeof *list.names,
+          reinterpret_cast<int (*)(const void*, const void*)>(comparison));
   }
   if (list.names == nullptr) {
     list.names = static_cast<struct dirent64**>(malloc(sizeof *list.names));
@@ -244,19 +245,18 @@ FOREBAY_HOOK(void, seekdir, DIR* stream, long position) {
   return ours != nullptr ? ours->seek(position) : FOREBAY_REAL(seekdir)(stream, position);
 }
 
-FOREBAY_HOOK(int, scandir64, const char* path, struct dirent64*** into, Filter filter, Comparison comparison) {
-  return forebay::session() == nullptr
-             ? FOREBAY_REAL(scandir64)(path, into, filter, comparison)
-             : scan(AT_FDCWD, path, into, filter, comparison);
+FOREBAY_HOOK(int, scandir64, const char* path, struct dirent64*** into, Filter filter,
+             Comparison comparison) {
+  return forebay::session() == nullptr ? FOREBAY_REAL(scandir64)(path, into, filter, comparison)
+                                       : scan(AT_FDCWD, path, into, filter, comparison);
 }
 FOREBAY_HOOK_ALIAS(int, scandir, scandir64, const char* path, struct dirent64*** into, Filter filter,
                    Comparison comparison);
 
 FOREBAY_HOOK(int, scandirat64, int directory, const char* path, struct dirent64*** into, Filter filter,
              Comparison comparison) {
-  return forebay::session() == nullptr
-             ? FOREBAY_REAL(scandirat64)(directory, path, into, filter, comparison)
-             : scan(directory, path, into, filter, comparison);
+  return forebay::session() == nullptr ? FOREBAY_REAL(scandirat64)(directory, path, into, filter, comparison)
+                                       : scan(directory, path, into, filter, comparison);
 }
 FOREBAY_HOOK_ALIAS(int, scandirat, scandirat64, int directory, const char* path, struct dirent64*** into,
                    Filter filter, Comparison comparison);
@@ -264,6 +264,7 @@ FOREBAY_HOOK_ALIAS(int, scandirat, scandirat64, int directory, const char* path,
 FOREBAY_HOOK(ssize_t, getdents64, int fd, void* into, size_t room) {
   const MappedSession* session;
   Place place;
-  return is_our_directory(fd, &session, &place) ? list_into(*session, place, fd, static_cast<char*>(into), room)
-                                                : FOREBAY_REAL(getdents64)(fd, into, room);
+  return is_our_directory(fd, &session, &place)
+             ? list_into(*session, place, fd, static_cast<char*>(into), room)
+             : FOREBAY_REAL(getdents64)(fd, into, room);
 }

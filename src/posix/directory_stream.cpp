@@ -17,7 +17,8 @@ uint64_t inode_above_root(const MappedDataset& dataset) {
   memcpy(parent, dataset.mount, bytes);
   parent[bytes] = '\0';
   struct stat info;
-  return sys::fstatat(AT_FDCWD, bytes == 0 ? "/" : parent, &info, 0) == 0 ? info.st_ino : dataset.catalog.entry(0).inode;
+  return sys::fstatat(AT_FDCWD, bytes == 0 ? "/" : parent, &info, 0) == 0 ? info.st_ino
+                                                                          : dataset.catalog.entry(0).inode;
 }
 
 }  // namespace
@@ -48,7 +49,8 @@ bool fill_dirent(const MappedSession& session, Place place, int64_t position, st
   memcpy(into->d_name, name, bytes);
   into->d_name[bytes] = '\0';
   // What follows the name's NUL up to the next multiple of 8 belongs to the record, as from the kernel.
-  into->d_reclen = static_cast<unsigned short>((offsetof(struct dirent64, d_name) + bytes + 1 + 7) & ~size_t{7});
+  into->d_reclen =
+      static_cast<unsigned short>((offsetof(struct dirent64, d_name) + bytes + 1 + 7) & ~size_t{7});
   return true;
 }
 

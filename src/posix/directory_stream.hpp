@@ -1,7 +1,7 @@
 // DirectoryStream: a DIR of ours, listing a directory from the catalog.
 //
-// Programs hold it as a DIR*. It begins with a descriptor, as glibc's does, and where glibc keeps the size of its
-// buffer it has a number no buffer has, which is how the two are told apart.
+// Programs hold it as a DIR*. It begins with a descriptor, as glibc's does, and where glibc keeps the size of
+// its buffer it has a number no buffer has, which is how the two are told apart.
 #pragma once
 
 #include <dirent.h>

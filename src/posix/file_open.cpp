@@ -14,9 +14,15 @@ namespace {
 
 constexpr int kPathFlags = O_PATH | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW;  // All that O_PATH heeds.
 
-bool makes_temporary(int flags) { return (flags & O_TMPFILE) == O_TMPFILE; }
-bool creates(int flags) { return (flags & O_CREAT) != 0; }
-bool creates_only(int flags) { return creates(flags) && (flags & O_EXCL) != 0; }
+bool makes_temporary(int flags) {
+  return (flags & O_TMPFILE) == O_TMPFILE;
+}
+bool creates(int flags) {
+  return (flags & O_CREAT) != 0;
+}
+bool creates_only(int flags) {
+  return creates(flags) && (flags & O_EXCL) != 0;
+}
 bool writes(int flags) {
   return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0 || makes_temporary(flags);
 }
@@ -28,7 +34,8 @@ int wanted_access(int flags) {
 
 class Opening {
  public:
-  Opening(const MappedSession& session, const OpenCall& call, int flags) : session_(session), call_(call), flags_(flags) {}
+  Opening(const MappedSession& session, const OpenCall& call, int flags)
+      : session_(session), call_(call), flags_(flags) {}
 
   int run() {
     const Follow follow = (flags_ & O_NOFOLLOW) != 0 || creates_only(flags_) ? Follow::no : Follow::yes;

@@ -8,9 +8,11 @@
 
 namespace {
 
-// `with_ours(pattern, flags, on_error, result)`: the libc function; the caller's own functions, if any, stay his.
+// `with_ours(pattern, flags, on_error, result)`: the libc function; the caller's own functions, if any, stay
+// his.
 template <typename Glob, typename Libc>
-int glob_with_ours(const char* pattern, int flags, int (*on_error)(const char*, int), Glob* result, Libc libc) {
+int glob_with_ours(const char* pattern, int flags, int (*on_error)(const char*, int), Glob* result,
+                   Libc libc) {
   if (forebay::session() == nullptr || (flags & GLOB_ALTDIRFUNC) != 0) {
     return libc(pattern, flags, on_error, result);
   }
@@ -41,6 +43,7 @@ int glob_with_ours(const char* pattern, int flags, int (*on_error)(const char*, 
 FOREBAY_HOOK(int, glob, const char* pattern, int flags, int (*on_error)(const char*, int), glob_t* result) {
   return glob_with_ours(pattern, flags, on_error, result, FOREBAY_REAL(glob));
 }
-FOREBAY_HOOK(int, glob64, const char* pattern, int flags, int (*on_error)(const char*, int), glob64_t* result) {
+FOREBAY_HOOK(int, glob64, const char* pattern, int flags, int (*on_error)(const char*, int),
+             glob64_t* result) {
   return glob_with_ours(pattern, flags, on_error, result, FOREBAY_REAL(glob64));
 }

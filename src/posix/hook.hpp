@@ -1,15 +1,16 @@
-// What every hook is made of: its export, the libc function behind it, and the way from a path to who answers.
+// What every hook is made of: its export, the libc function behind it, and the way from a path to who
+// answers.
 //
-// A hook is exported under libc's name and known here as forebay_<name>, so that libc's headers and ours do not
-// collide. Hooks know libc's signatures; what a path means is the client library's business.
+// A hook is exported under libc's name and known here as forebay_<name>, so that libc's headers and ours do
+// not collide. Hooks know libc's signatures; what a path means is the client library's business.
 #pragma once
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 
-#include "client/path_resolver.hpp"
 #include "client/mapped_session.hpp"
+#include "client/path_resolver.hpp"
 
 namespace forebay {
 
@@ -18,8 +19,8 @@ struct RealSymbol {
   void* address;
 };
 
-// Looked up at its first use. glibc's dlsym allocates only to report a failure, and every name here is in libc: so this
-// is safe in an allocator that opens files while it starts. Two threads find the same.
+// Looked up at its first use. glibc's dlsym allocates only to report a failure, and every name here is in
+// libc: so this is safe in an allocator that opens files while it starts. Two threads find the same.
 inline void* real_address(RealSymbol* symbol) {
   void* known = __atomic_load_n(&symbol->address, __ATOMIC_RELAXED);
   if (__builtin_expect(known == nullptr, 0)) {
@@ -30,20 +31,20 @@ inline void* real_address(RealSymbol* symbol) {
 }
 
 // The function that the program would have called without us: libc's, or that of another preloaded library.
-#define FOREBAY_REAL(name)                                                           \
-  (reinterpret_cast<decltype(&::name)>([]() -> void* {                               \
-    static constinit ::forebay::RealSymbol symbol{#name, nullptr};                   \
-    return ::forebay::real_address(&symbol);                                         \
+#define FOREBAY_REAL(name)                                         \
+  (reinterpret_cast<decltype(&::name)>([]() -> void* {             \
+    static constinit ::forebay::RealSymbol symbol{#name, nullptr}; \
+    return ::forebay::real_address(&symbol);                       \
   }()))
 
-#define FOREBAY_HOOK(result, name, ...)                                                                 \
+#define FOREBAY_HOOK(result, name, ...)                                                                \
   extern "C" __attribute__((visibility("default"))) result forebay_##name(__VA_ARGS__) __asm__(#name); \
   extern "C" result forebay_##name(__VA_ARGS__)
 
 // A second libc name for the same function: the 64-bit variants are the plain ones where off_t has 64 bits.
-#define FOREBAY_HOOK_ALIAS(result, name, target, ...)                                                           \
-  extern "C" __attribute__((visibility("default"), alias(#target))) result forebay_##name(__VA_ARGS__) __asm__( \
-      #name)
+#define FOREBAY_HOOK_ALIAS(result, name, target, ...)               \
+  extern "C" __attribute__((visibility("default"), alias(#target))) \
+  result forebay_##name(__VA_ARGS__) __asm__(#name)
 static_assert(sizeof(off_t) == 8 && sizeof(ino_t) == 8);
 
 // Sets errno and gives libc's sign of failure.
@@ -64,10 +65,12 @@ struct Failure {
   }
 };
 
-// Who answers for a path. `ours(session, resolution)` is called for what the catalog answers; `libc(directory, path)`
-// for the rest, with the caller's own arguments or with the path that was found to be meant.
+// Who answers for a path. `ours(session, resolution)` is called for what the catalog answers;
+// `libc(directory, path)` for the rest, with the caller's own arguments or with the path that was found to be
+// meant.
 template <typename Ours, typename Libc>
-auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc libc) -> decltype(libc(directory, path)) {
+auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc libc)
+    -> decltype(libc(directory, path)) {
   const MappedSession* here = session();
   if (here == nullptr) {
     return libc(directory, path);

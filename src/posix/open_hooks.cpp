@@ -23,15 +23,15 @@ mode_t mode_argument(int flags, va_list arguments) {
 
 }  // namespace
 
-#define FOREBAY_OPEN_HOOK(name)                                                         \
-  FOREBAY_HOOK(int, name, const char* path, int flags, ...) {                           \
-    va_list arguments;                                                                  \
-    va_start(arguments, flags);                                                         \
-    const mode_t mode = mode_argument(flags, arguments);                                \
-    va_end(arguments);                                                                  \
-    return forebay::open_file({AT_FDCWD, path, flags, mode, [](const OpenCall& call) {  \
+#define FOREBAY_OPEN_HOOK(name)                                                               \
+  FOREBAY_HOOK(int, name, const char* path, int flags, ...) {                                 \
+    va_list arguments;                                                                        \
+    va_start(arguments, flags);                                                               \
+    const mode_t mode = mode_argument(flags, arguments);                                      \
+    va_end(arguments);                                                                        \
+    return forebay::open_file({AT_FDCWD, path, flags, mode, [](const OpenCall& call) {        \
                                  return FOREBAY_REAL(name)(call.path, call.flags, call.mode); \
-                               }});                                                     \
+                               }});                                                           \
   }
 
 #define FOREBAY_OPENAT_HOOK(name)                                                                 \
@@ -41,29 +41,30 @@ mode_t mode_argument(int flags, va_list arguments) {
     const mode_t mode = mode_argument(flags, arguments);                                          \
     va_end(arguments);                                                                            \
     return forebay::open_file({directory, path, flags, mode, [](const OpenCall& call) {           \
-                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags, call.mode); \
+                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags, \
+                                                           call.mode);                            \
                                }});                                                               \
   }
 
-#define FOREBAY_FORTIFIED_OPEN_HOOK(name)                                               \
-  FOREBAY_HOOK(int, name, const char* path, int flags) {                                \
-    return forebay::open_file({AT_FDCWD, path, flags, 0, [](const OpenCall& call) {     \
-                                 return FOREBAY_REAL(name)(call.path, call.flags);      \
-                               }});                                                     \
+#define FOREBAY_FORTIFIED_OPEN_HOOK(name)                                           \
+  FOREBAY_HOOK(int, name, const char* path, int flags) {                            \
+    return forebay::open_file({AT_FDCWD, path, flags, 0, [](const OpenCall& call) { \
+                                 return FOREBAY_REAL(name)(call.path, call.flags);  \
+                               }});                                                 \
   }
 
-#define FOREBAY_FORTIFIED_OPENAT_HOOK(name)                                                         \
-  FOREBAY_HOOK(int, name, int directory, const char* path, int flags) {                             \
-    return forebay::open_file({directory, path, flags, 0, [](const OpenCall& call) {                \
-                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags);  \
-                               }});                                                                 \
+#define FOREBAY_FORTIFIED_OPENAT_HOOK(name)                                                        \
+  FOREBAY_HOOK(int, name, int directory, const char* path, int flags) {                            \
+    return forebay::open_file({directory, path, flags, 0, [](const OpenCall& call) {               \
+                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags); \
+                               }});                                                                \
   }
 
-#define FOREBAY_CREAT_HOOK(name)                                                                         \
-  FOREBAY_HOOK(int, name, const char* path, mode_t mode) {                                               \
-    return forebay::open_file(                                                                           \
-        {AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode,                                             \
-         [](const OpenCall& call) { return FOREBAY_REAL(name)(call.path, call.mode); }});                \
+#define FOREBAY_CREAT_HOOK(name)                                                          \
+  FOREBAY_HOOK(int, name, const char* path, mode_t mode) {                                \
+    return forebay::open_file(                                                            \
+        {AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode,                              \
+         [](const OpenCall& call) { return FOREBAY_REAL(name)(call.path, call.mode); }}); \
   }
 
 FOREBAY_OPEN_HOOK(open)

@@ -1,4 +1,5 @@
-// Calls that are not answered here but name a path: they are told the origin's, where the caller's would mean nothing.
+// Calls that are not answered here but name a path: they are told the origin's, where the caller's would mean
+// nothing.
 //
 // A mount at the origin's own path needs none of this for absolute paths, and they go to libc as they are.
 
@@ -34,7 +35,8 @@ FOREBAY_HOOK(int, execve, const char* path, char* const arguments[], char* const
               [&](int, const char* p) { return FOREBAY_REAL(execve)(p, arguments, environment); });
 }
 FOREBAY_HOOK(int, execv, const char* path, char* const arguments[]) {
-  return pass(AT_FDCWD, path, Follow::yes, [&](int, const char* p) { return FOREBAY_REAL(execv)(p, arguments); });
+  return pass(AT_FDCWD, path, Follow::yes,
+              [&](int, const char* p) { return FOREBAY_REAL(execv)(p, arguments); });
 }
 FOREBAY_HOOK(int, execvp, const char* path, char* const arguments[]) {
   const auto libc = [&](int, const char* p) { return FOREBAY_REAL(execvp)(p, arguments); };
@@ -69,9 +71,11 @@ FOREBAY_HOOK(int, inotify_add_watch, int fd, const char* path, uint32_t mask) {
 }
 FOREBAY_HOOK(int, name_to_handle_at, int directory, const char* path, struct file_handle* handle, int* mount,
              int flags) {
-  return pass(directory, path, (flags & AT_SYMLINK_FOLLOW) != 0 ? Follow::yes : Follow::no,
-              [&](int d, const char* p) { return FOREBAY_REAL(name_to_handle_at)(d, p, handle, mount, flags); });
+  return pass(
+      directory, path, (flags & AT_SYMLINK_FOLLOW) != 0 ? Follow::yes : Follow::no,
+      [&](int d, const char* p) { return FOREBAY_REAL(name_to_handle_at)(d, p, handle, mount, flags); });
 }
 FOREBAY_HOOK(long, pathconf, const char* path, int name) {
-  return pass(AT_FDCWD, path, Follow::yes, [&](int, const char* p) { return FOREBAY_REAL(pathconf)(p, name); });
+  return pass(AT_FDCWD, path, Follow::yes,
+              [&](int, const char* p) { return FOREBAY_REAL(pathconf)(p, name); });
 }

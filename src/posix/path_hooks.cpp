@@ -10,7 +10,8 @@
 #include "client/working_directory.hpp"
 #include "posix/hook.hpp"
 
-extern "C" {  // Fortified names, in no header; they end the program when the buffer is smaller than they are told.
+extern "C" {  // Fortified names, in no header; they end the program when the buffer is smaller than they are
+              // told.
 ssize_t __readlink_chk(const char* path, char* into, size_t room, size_t buffer);
 ssize_t __readlinkat_chk(int directory, const char* path, char* into, size_t room, size_t buffer);
 char* __realpath_chk(const char* path, char* into, size_t buffer);
@@ -24,12 +25,12 @@ using forebay::CatalogEntry;
 using forebay::CatalogView;
 using forebay::Failure;
 using forebay::Follow;
+using forebay::MappedSession;
 using forebay::PathText;
 using forebay::Place;
 using forebay::Region;
 using forebay::RegionOfPath;
 using forebay::Resolution;
-using forebay::MappedSession;
 
 template <typename Libc>
 ssize_t read_link(int directory, const char* path, char* into, size_t room, Libc libc) {
@@ -47,7 +48,8 @@ ssize_t read_link(int directory, const char* path, char* into, size_t room, Libc
       libc);
 }
 
-// `place`'s path below its mount, in `into` (of at least `room` bytes) or, when that is null, in memory of malloc.
+// `place`'s path below its mount, in `into` (of at least `room` bytes) or, when that is null, in memory of
+// malloc.
 char* give_mount_path(const MappedSession& session, Place place, char* into, size_t room) {
   const size_t bytes = forebay::mount_path_bytes(session, place) + 1;
   if (into != nullptr && bytes > room) {
@@ -177,9 +179,11 @@ FOREBAY_HOOK(ssize_t, readlinkat, int directory, const char* path, char* into, s
                    [&](int d, const char* p) { return FOREBAY_REAL(readlinkat)(d, p, into, room); });
 }
 FOREBAY_HOOK(ssize_t, __readlink_chk, const char* path, char* into, size_t room, size_t buffer) {
-  return room > buffer ? FOREBAY_REAL(__readlink_chk)(path, into, room, buffer) : forebay_readlink(path, into, room);
+  return room > buffer ? FOREBAY_REAL(__readlink_chk)(path, into, room, buffer)
+                       : forebay_readlink(path, into, room);
 }
-FOREBAY_HOOK(ssize_t, __readlinkat_chk, int directory, const char* path, char* into, size_t room, size_t buffer) {
+FOREBAY_HOOK(ssize_t, __readlinkat_chk, int directory, const char* path, char* into, size_t room,
+             size_t buffer) {
   return room > buffer ? FOREBAY_REAL(__readlinkat_chk)(directory, path, into, room, buffer)
                        : forebay_readlinkat(directory, path, into, room);
 }
@@ -190,7 +194,9 @@ FOREBAY_HOOK(char*, realpath, const char* path, char* into) {
 FOREBAY_HOOK(char*, __realpath_chk, const char* path, char* into, size_t buffer) {
   return buffer < PATH_MAX ? FOREBAY_REAL(__realpath_chk)(path, into, buffer) : forebay_realpath(path, into);
 }
-FOREBAY_HOOK(char*, canonicalize_file_name, const char* path) { return forebay_realpath(path, nullptr); }
+FOREBAY_HOOK(char*, canonicalize_file_name, const char* path) {
+  return forebay_realpath(path, nullptr);
+}
 
 FOREBAY_HOOK(char*, getcwd, char* into, size_t room) {
   return working_directory(into, room, [&] { return FOREBAY_REAL(getcwd)(into, room); });

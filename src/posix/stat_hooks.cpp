@@ -16,12 +16,14 @@ namespace {
 using forebay::AsWhom;
 using forebay::Failure;
 using forebay::Follow;
+using forebay::MappedSession;
 using forebay::Place;
 using forebay::Resolution;
-using forebay::MappedSession;
 using forebay::Verdict;
 
-Follow follow_of(int flags) { return (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes; }
+Follow follow_of(int flags) {
+  return (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes;
+}
 
 // Whether the call is about the descriptor itself.
 bool names_descriptor(const char* path, int flags) {
@@ -103,20 +105,20 @@ int access_path(int directory, const char* path, int mode, AsWhom whom, Follow f
 
 }  // namespace
 
-#define FOREBAY_STAT_HOOK(name, type, follow)                                                          \
-  FOREBAY_HOOK(int, name, const char* path, type* into) {                                              \
-    return stat_path(AT_FDCWD, path, reinterpret_cast<struct stat*>(into), follow,                     \
-                     [&](int, const char* p) { return FOREBAY_REAL(name)(p, into); });                 \
+#define FOREBAY_STAT_HOOK(name, type, follow)                                          \
+  FOREBAY_HOOK(int, name, const char* path, type* into) {                              \
+    return stat_path(AT_FDCWD, path, reinterpret_cast<struct stat*>(into), follow,     \
+                     [&](int, const char* p) { return FOREBAY_REAL(name)(p, into); }); \
   }
-#define FOREBAY_FSTAT_HOOK(name, type)                                                                 \
-  FOREBAY_HOOK(int, name, int fd, type* into) {                                                        \
-    return stat_descriptor(fd, reinterpret_cast<struct stat*>(into),                                   \
-                           [&] { return FOREBAY_REAL(name)(fd, into); });                              \
+#define FOREBAY_FSTAT_HOOK(name, type)                                    \
+  FOREBAY_HOOK(int, name, int fd, type* into) {                           \
+    return stat_descriptor(fd, reinterpret_cast<struct stat*>(into),      \
+                           [&] { return FOREBAY_REAL(name)(fd, into); }); \
   }
-#define FOREBAY_FSTATAT_HOOK(name, type)                                                               \
-  FOREBAY_HOOK(int, name, int directory, const char* path, type* into, int flags) {                    \
-    return stat_at(directory, path, reinterpret_cast<struct stat*>(into), flags,                       \
-                   [&](int d, const char* p) { return FOREBAY_REAL(name)(d, p, into, flags); });       \
+#define FOREBAY_FSTATAT_HOOK(name, type)                                                         \
+  FOREBAY_HOOK(int, name, int directory, const char* path, type* into, int flags) {              \
+    return stat_at(directory, path, reinterpret_cast<struct stat*>(into), flags,                 \
+                   [&](int d, const char* p) { return FOREBAY_REAL(name)(d, p, into, flags); }); \
   }
 static_assert(sizeof(struct stat) == sizeof(struct stat64));
 
@@ -129,18 +131,25 @@ FOREBAY_FSTAT_HOOK(fstat64, struct stat64)
 FOREBAY_FSTATAT_HOOK(fstatat, struct stat)
 FOREBAY_FSTATAT_HOOK(fstatat64, struct stat64)
 
-// What programs built before glibc 2.33 call. `version` names the layout of struct stat; there is one on 64-bit machines.
-FOREBAY_HOOK(int, __xstat, int, const char* path, struct stat* into) { return forebay_stat(path, into); }
-FOREBAY_HOOK(int, __lxstat, int, const char* path, struct stat* into) { return forebay_lstat(path, into); }
-FOREBAY_HOOK(int, __fxstat, int, int fd, struct stat* into) { return forebay_fstat(fd, into); }
+// What programs built before glibc 2.33 call. `version` names the layout of struct stat; there is one on
+// 64-bit machines.
+FOREBAY_HOOK(int, __xstat, int, const char* path, struct stat* into) {
+  return forebay_stat(path, into);
+}
+FOREBAY_HOOK(int, __lxstat, int, const char* path, struct stat* into) {
+  return forebay_lstat(path, into);
+}
+FOREBAY_HOOK(int, __fxstat, int, int fd, struct stat* into) {
+  return forebay_fstat(fd, into);
+}
 FOREBAY_HOOK(int, __fxstatat, int, int directory, const char* path, struct stat* into, int flags) {
   return forebay_fstatat(directory, path, into, flags);
 }
 FOREBAY_HOOK_ALIAS(int, __xstat64, __xstat, int version, const char* path, struct stat* into);
 FOREBAY_HOOK_ALIAS(int, __lxstat64, __lxstat, int version, const char* path, struct stat* into);
 FOREBAY_HOOK_ALIAS(int, __fxstat64, __fxstat, int version, int fd, struct stat* into);
-FOREBAY_HOOK_ALIAS(int, __fxstatat64, __fxstatat, int version, int directory, const char* path, struct stat* into,
-                   int flags);
+FOREBAY_HOOK_ALIAS(int, __fxstatat64, __fxstatat, int version, int directory, const char* path,
+                   struct stat* into, int flags);
 
 FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned mask, struct statx* into) {
   const auto libc = [&](int d, const char* p) { return FOREBAY_REAL(statx)(d, p, flags, mask, into); };
@@ -180,26 +189,27 @@ FOREBAY_HOOK(int, euidaccess, const char* path, int mode) {
 }
 FOREBAY_HOOK_ALIAS(int, eaccess, euidaccess, const char* path, int mode);
 
-#define FOREBAY_STATFS_HOOK(name, fname, type, plain)                                        \
-  FOREBAY_HOOK(int, name, const char* path, struct type* into) {                             \
-    return forebay::dispatch(                                                                \
-        AT_FDCWD, path, Follow::yes,                                                         \
-        [&](const MappedSession& session, const Resolution& found) {                               \
+#define FOREBAY_STATFS_HOOK(name, fname, type, plain)                                           \
+  FOREBAY_HOOK(int, name, const char* path, struct type* into) {                                \
+    return forebay::dispatch(                                                                   \
+        AT_FDCWD, path, Follow::yes,                                                            \
+        [&](const MappedSession& session, const Resolution& found) {                            \
           forebay::fill_##plain(session, found.place(), reinterpret_cast<struct plain*>(into)); \
-          return 0;                                                                          \
-        },                                                                                   \
-        [&](int, const char* p) { return FOREBAY_REAL(name)(p, into); });                    \
-  }                                                                                          \
-  FOREBAY_HOOK(int, fname, int fd, struct type* into) {                                      \
-    const MappedSession* session;                                                                  \
-    Place place;                                                                             \
-    if (is_ours(fd, &session, &place)) {                                                     \
-      forebay::fill_##plain(*session, place, reinterpret_cast<struct plain*>(into));         \
-      return 0;                                                                              \
-    }                                                                                        \
-    return FOREBAY_REAL(fname)(fd, into);                                                    \
+          return 0;                                                                             \
+        },                                                                                      \
+        [&](int, const char* p) { return FOREBAY_REAL(name)(p, into); });                       \
+  }                                                                                             \
+  FOREBAY_HOOK(int, fname, int fd, struct type* into) {                                         \
+    const MappedSession* session;                                                               \
+    Place place;                                                                                \
+    if (is_ours(fd, &session, &place)) {                                                        \
+      forebay::fill_##plain(*session, place, reinterpret_cast<struct plain*>(into));            \
+      return 0;                                                                                 \
+    }                                                                                           \
+    return FOREBAY_REAL(fname)(fd, into);                                                       \
   }
-static_assert(sizeof(struct statfs) == sizeof(struct statfs64) && sizeof(struct statvfs) == sizeof(struct statvfs64));
+static_assert(sizeof(struct statfs) == sizeof(struct statfs64) &&
+              sizeof(struct statvfs) == sizeof(struct statvfs64));
 
 FOREBAY_STATFS_HOOK(statfs, fstatfs, statfs, statfs)
 FOREBAY_STATFS_HOOK(statfs64, fstatfs64, statfs64, statfs)

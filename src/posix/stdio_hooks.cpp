@@ -13,25 +13,39 @@ namespace {
 
 using forebay::Failure;
 using forebay::Follow;
+using forebay::MappedSession;
 using forebay::Outcome;
 using forebay::Resolution;
-using forebay::MappedSession;
 
 // The open flags of a stdio mode; -1 for what is none. `c` and `m` are glibc's hints, `b` means nothing.
 int flags_of_mode(const char* mode) {
   int flags;
   switch (*mode) {
-    case 'r': flags = O_RDONLY; break;
-    case 'w': flags = O_WRONLY | O_CREAT | O_TRUNC; break;
-    case 'a': flags = O_WRONLY | O_CREAT | O_APPEND; break;
-    default: return -1;
+    case 'r':
+      flags = O_RDONLY;
+      break;
+    case 'w':
+      flags = O_WRONLY | O_CREAT | O_TRUNC;
+      break;
+    case 'a':
+      flags = O_WRONLY | O_CREAT | O_APPEND;
+      break;
+    default:
+      return -1;
   }
   for (const char* at = mode + 1; *at != '\0' && *at != ','; ++at) {
     switch (*at) {
-      case '+': flags = (flags & ~O_ACCMODE) | O_RDWR; break;
-      case 'x': flags |= O_EXCL; break;
-      case 'e': flags |= O_CLOEXEC; break;
-      default: break;
+      case '+':
+        flags = (flags & ~O_ACCMODE) | O_RDWR;
+        break;
+      case 'x':
+        flags |= O_EXCL;
+        break;
+      case 'e':
+        flags |= O_CLOEXEC;
+        break;
+      default:
+        break;
     }
   }
   return flags;
@@ -110,14 +124,14 @@ FILE* reopen_stream(const char* path, const char* mode, FILE* stream, Libc libc)
 
 }  // namespace
 
-#define FOREBAY_FOPEN_HOOK(name)                                                                  \
-  FOREBAY_HOOK(FILE*, name, const char* path, const char* mode) {                                 \
-    return concerns_mount(path) ? open_stream(path, mode) : FOREBAY_REAL(name)(path, mode);       \
+#define FOREBAY_FOPEN_HOOK(name)                                                            \
+  FOREBAY_HOOK(FILE*, name, const char* path, const char* mode) {                           \
+    return concerns_mount(path) ? open_stream(path, mode) : FOREBAY_REAL(name)(path, mode); \
   }
-#define FOREBAY_FREOPEN_HOOK(name)                                                                \
-  FOREBAY_HOOK(FILE*, name, const char* path, const char* mode, FILE* stream) {                   \
-    const auto libc = [&](const char* p, const char* m) { return FOREBAY_REAL(name)(p, m, stream); };         \
-    return concerns_mount(path) ? reopen_stream(path, mode, stream, libc) : libc(path, mode);           \
+#define FOREBAY_FREOPEN_HOOK(name)                                                                    \
+  FOREBAY_HOOK(FILE*, name, const char* path, const char* mode, FILE* stream) {                       \
+    const auto libc = [&](const char* p, const char* m) { return FOREBAY_REAL(name)(p, m, stream); }; \
+    return concerns_mount(path) ? reopen_stream(path, mode, stream, libc) : libc(path, mode);         \
   }
 
 FOREBAY_FOPEN_HOOK(fopen)

@@ -1,4 +1,5 @@
-// Extended attributes. The catalog knows which entries have none, which is most of them; the rest is the origin's.
+// Extended attributes. The catalog knows which entries have none, which is most of them; the rest is the
+// origin's.
 
 #include <string.h>
 #include <sys/xattr.h>
@@ -22,7 +23,11 @@ bool has_attributes(const MappedSession& session, Place place) {
 }
 
 // What no attribute at all means: nothing listed, or ENODATA for a name.
-enum class Without { empty_list, no_data, no_user_data };  // Attributes of users are only for those who may read.
+enum class Without {
+  empty_list,
+  no_data,
+  no_user_data
+};  // Attributes of users are only for those who may read.
 ssize_t answer_without(const MappedSession& session, Place place, Without without) {
   if (without == Without::no_user_data &&
       forebay::judge(session, place, R_OK, forebay::AsWhom::effective) == forebay::Verdict::refused) {
@@ -46,7 +51,8 @@ ssize_t read_attributes(const char* path, Follow follow, Without without, Libc l
 }
 
 template <typename DescriptorCall, typename PathCall>
-ssize_t read_descriptor_attributes(int fd, Without without, DescriptorCall descriptor_call, PathCall path_call) {
+ssize_t read_descriptor_attributes(int fd, Without without, DescriptorCall descriptor_call,
+                                   PathCall path_call) {
   const MappedSession* session = forebay::session();
   struct stat info;
   if (session == nullptr || forebay::sys::fstat(fd, &info) != 0) {
@@ -57,7 +63,8 @@ ssize_t read_descriptor_attributes(int fd, Without without, DescriptorCall descr
     return descriptor_call();
   }
   return has_attributes(*session, described.place)
-             ? forebay::ask_origin(*session, described.place, [&](int, const char* path) { return path_call(path); })
+             ? forebay::ask_origin(*session, described.place,
+                                   [&](int, const char* path) { return path_call(path); })
              : answer_without(*session, described.place, without);
 }
 

@@ -1,4 +1,5 @@
-/* A C program with the client library: prints what the C API says of each path, fetching those that are given behind "--". */
+/* A C program with the client library: prints what the C API says of each path, fetching those that are given
+ * behind "--". */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,11 +1,13 @@
-// A session made by hand, and a server of which one can ask anything: what the interposer's tests run against.
+// A session made by hand, and a server of which one can ask anything: what the interposer's tests run
+// against.
 //
 //   fixture_session ORIGIN MOUNT SESSION BUFFER [--absent PATH]... [--nowhere PATH]... [--behave HOW]
 //
-// Scans ORIGIN, makes SESSION and BUFFER (both must not exist), stages all objects but the absent ones (their owner is
-// this node) and those that fit nowhere, prints "ready", and answers requests until its standard input ends. Prints a line
-// a request: "materialise PATH", "invalidate PATH entry|subtree". HOW: serve, hang (accepts, never answers), silent (does
-// not accept), garbage, close (without a reply), refuse, two (descriptors), wrong (descriptor), none (no socket, no heartbeat).
+// Scans ORIGIN, makes SESSION and BUFFER (both must not exist), stages all objects but the absent ones (their
+// owner is this node) and those that fit nowhere, prints "ready", and answers requests until its standard
+// input ends. Prints a line a request: "materialise PATH", "invalidate PATH entry|subtree". HOW: serve, hang
+// (accepts, never answers), silent (does not accept), garbage, close (without a reply), refuse, two
+// (descriptors), wrong (descriptor), none (no socket, no heartbeat).
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -76,7 +78,8 @@ std::uint64_t now_ns() {
 
 class Fixture {
  public:
-  explicit Fixture(Options options) : options_(std::move(options)), origin_(must(open_origin(options_.origin))) {
+  explicit Fixture(Options options)
+      : options_(std::move(options)), origin_(must(open_origin(options_.origin))) {
     must_make_directory(options_.session);
     must_make_directory(options_.buffer);
     scan();
@@ -94,7 +97,8 @@ class Fixture {
   }
 
   void serve() {
-    const UniqueFd listening = options_.behave == "none" ? UniqueFd() : listen_on(options_.session + "/socket");
+    const UniqueFd listening =
+        options_.behave == "none" ? UniqueFd() : listen_on(options_.session + "/socket");
     std::cout << "ready" << std::endl;
     std::vector<UniqueFd> hanging;
     while (true) {
@@ -235,7 +239,8 @@ class Fixture {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(fd.get(), 1) != 0) {
+    if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        ::listen(fd.get(), 1) != 0) {
       die("cannot listen on " + path);
     }
     return fd;
@@ -335,7 +340,8 @@ class Fixture {
 
 int main(int argc, char** argv) {
   if (argc < 5) {
-    std::cerr << "usage: fixture_session ORIGIN MOUNT SESSION BUFFER [--absent PATH] [--nowhere PATH] [--behave HOW]\n";
+    std::cerr << "usage: fixture_session ORIGIN MOUNT SESSION BUFFER [--absent PATH] [--nowhere PATH] "
+                 "[--behave HOW]\n";
     return 2;
   }
   forebay::Options options{argv[1], argv[2], argv[3], argv[4], {}, {}};

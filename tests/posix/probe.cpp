@@ -1,9 +1,10 @@
-// Calls libc in every way a program may name a file below a directory, and prints what came of it, a line a call.
+// Calls libc in every way a program may name a file below a directory, and prints what came of it, a line a
+// call.
 //
 //   probe ROOT
 //
-// Its output with the interposer, the origin away, must be that without it on the plain tree (probe_test.sh). ROOT is
-// printed as "ROOT". Built with 64-bit names and the plain ones, fortified and not, as programs are.
+// Its output with the interposer, the origin away, must be that without it on the plain tree (probe_test.sh).
+// ROOT is printed as "ROOT". Built with 64-bit names and the plain ones, fortified and not, as programs are.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,9 +66,9 @@ std::string outcome(long result) {
 std::string text_of(const struct stat& s) {
   char text[400];
   snprintf(text, sizeof text,
-           "dev %lx ino %lu mode %o links %lu own %u:%u size %ld blocks %ld blksize %ld m %ld.%ld c %ld.%ld", s.st_dev,
-           s.st_ino, s.st_mode, s.st_nlink, s.st_uid, s.st_gid, s.st_size, s.st_blocks, s.st_blksize, s.st_mtim.tv_sec,
-           s.st_mtim.tv_nsec, s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
+           "dev %lx ino %lu mode %o links %lu own %u:%u size %ld blocks %ld blksize %ld m %ld.%ld c %ld.%ld",
+           s.st_dev, s.st_ino, s.st_mode, s.st_nlink, s.st_uid, s.st_gid, s.st_size, s.st_blocks,
+           s.st_blksize, s.st_mtim.tv_sec, s.st_mtim.tv_nsec, s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
   return text;
 }
 
@@ -93,8 +94,8 @@ void show_fd(const char* call, const std::string& path, int flags, int fd) {
   show_stat("  fstat", path, result, s);
   struct statx x {};
   if (statx(fd, "", AT_EMPTY_PATH, STATX_ALL, &x) == 0) {
-    say("  statx %s: ino %llu size %llu mode %o links %u dev %u:%u birth %lld", path.c_str(), x.stx_ino, x.stx_size, x.stx_mode,
-        x.stx_nlink, x.stx_dev_major, x.stx_dev_minor, x.stx_btime.tv_sec);
+    say("  statx %s: ino %llu size %llu mode %o links %u dev %u:%u birth %lld", path.c_str(), x.stx_ino,
+        x.stx_size, x.stx_mode, x.stx_nlink, x.stx_dev_major, x.stx_dev_minor, x.stx_btime.tv_sec);
   }
   if (S_ISREG(s.st_mode) && (flags & O_PATH) == 0) {
     say("  content: %s", content_of(fd).c_str());
@@ -104,12 +105,53 @@ void show_fd(const char* call, const std::string& path, int flags, int fd) {
 
 std::vector<std::string> paths_below(const std::string& base) {
   std::vector<std::string> paths;
-  for (const char* name :
-       {"", "/", "/.", "/..", "/plain", "//plain", "/./plain", "/plain/", "/plain/.", "/plain/x", "/nope", "/nope/x", "/dir",
-        "/dir/", "/dir/.", "/dir/..", "/dir/inner", "/dir/../plain", "/dir/sub/../inner", "/dir/sub/deep", "/dir//sub///deep",
-        "/link", "/link/", "/dirlink", "/dirlink/", "/dirlink/inner", "/dirlink/..", "/dangling", "/dangling/", "/loop",
-        "/loop/x", "/absolute", "/absolute/passwd", "/chain", "/up", "/up/plain", "/hard", "/empty", "/emptydir",
-        "/emptydir/nope", "/sp ace/\xff\xfe", "/.hidden", "/..odd", "/unreadable", "/closed", "/closed/inside", "/fifo"}) {
+  for (const char* name : {"",
+                           "/",
+                           "/.",
+                           "/..",
+                           "/plain",
+                           "//plain",
+                           "/./plain",
+                           "/plain/",
+                           "/plain/.",
+                           "/plain/x",
+                           "/nope",
+                           "/nope/x",
+                           "/dir",
+                           "/dir/",
+                           "/dir/.",
+                           "/dir/..",
+                           "/dir/inner",
+                           "/dir/../plain",
+                           "/dir/sub/../inner",
+                           "/dir/sub/deep",
+                           "/dir//sub///deep",
+                           "/link",
+                           "/link/",
+                           "/dirlink",
+                           "/dirlink/",
+                           "/dirlink/inner",
+                           "/dirlink/..",
+                           "/dangling",
+                           "/dangling/",
+                           "/loop",
+                           "/loop/x",
+                           "/absolute",
+                           "/absolute/passwd",
+                           "/chain",
+                           "/up",
+                           "/up/plain",
+                           "/hard",
+                           "/empty",
+                           "/emptydir",
+                           "/emptydir/nope",
+                           "/sp ace/\xff\xfe",
+                           "/.hidden",
+                           "/..odd",
+                           "/unreadable",
+                           "/closed",
+                           "/closed/inside",
+                           "/fifo"}) {
     paths.push_back(base + name);
   }
   paths.push_back(base + "/" + std::string(255, 'n'));
@@ -127,8 +169,8 @@ void probe_attributes(const std::string& path) {
   show_stat("__lxstat", path, __lxstat(1, path.c_str(), &s), s);
   struct statx x {};
   const int result = statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &x);
-  say("statx %s: %s ino %llu size %llu birth %lld.%u", path.c_str(), outcome(result).c_str(), x.stx_ino, x.stx_size,
-      x.stx_btime.tv_sec, x.stx_btime.tv_nsec);
+  say("statx %s: %s ino %llu size %llu birth %lld.%u", path.c_str(), outcome(result).c_str(), x.stx_ino,
+      x.stx_size, x.stx_btime.tv_sec, x.stx_btime.tv_nsec);
   for (int mode : {F_OK, R_OK, W_OK, X_OK, R_OK | W_OK | X_OK, 8}) {
     say("access %s %d: %s", path.c_str(), mode, outcome(access(path.c_str(), mode)).c_str());
     if (mode != 8) {  // libc does not ask the kernel for root, and overlooks it.
@@ -140,7 +182,8 @@ void probe_attributes(const std::string& path) {
   const ssize_t length = readlink(path.c_str(), text, sizeof text - 1);
   say("readlink %s: %s %s", path.c_str(), outcome(length).c_str(), length > 0 ? text : "");
   say("readlink short %s: %s", path.c_str(), outcome(readlink(path.c_str(), text, 2)).c_str());
-  say("__readlink_chk %s: %s", path.c_str(), outcome(__readlink_chk(path.c_str(), text, 64, sizeof text)).c_str());
+  say("__readlink_chk %s: %s", path.c_str(),
+      outcome(__readlink_chk(path.c_str(), text, 64, sizeof text)).c_str());
   if (path.size() < PATH_MAX) {  // libc walks longer ones by component.
     char* real = realpath(path.c_str(), nullptr);
     say("realpath %s: %s", path.c_str(), real == nullptr ? outcome(-1).c_str() : real);
@@ -148,13 +191,14 @@ void probe_attributes(const std::string& path) {
   }
   struct statfs f {};
   const int statfs_result = statfs(path.c_str(), &f);
-  say("statfs %s: %s type %lx bsize %ld namelen %ld", path.c_str(), outcome(statfs_result).c_str(), f.f_type, f.f_bsize,
-      f.f_namelen);
+  say("statfs %s: %s type %lx bsize %ld namelen %ld", path.c_str(), outcome(statfs_result).c_str(), f.f_type,
+      f.f_bsize, f.f_namelen);
   struct statvfs v {};
   const int statvfs_result = statvfs(path.c_str(), &v);
   say("statvfs %s: %s %lu %lu", path.c_str(), outcome(statvfs_result).c_str(), v.f_bsize, v.f_namemax);
   char value[64];
-  say("getxattr %s: %s", path.c_str(), outcome(getxattr(path.c_str(), "user.none", value, sizeof value)).c_str());
+  say("getxattr %s: %s", path.c_str(),
+      outcome(getxattr(path.c_str(), "user.none", value, sizeof value)).c_str());
   say("llistxattr %s: %s", path.c_str(), outcome(llistxattr(path.c_str(), value, sizeof value)).c_str());
 }
 
@@ -221,7 +265,8 @@ void show_stream(const char* call, const std::string& path, DIR* stream) {
     entries.push_back(text_of(*entry));
     positions.push_back(telldir(stream));
     struct stat s {};
-    if (fstatat(dirfd(stream), entry->d_name, &s, AT_SYMLINK_NOFOLLOW) == 0 && strcmp(entry->d_name, "..") != 0) {
+    if (fstatat(dirfd(stream), entry->d_name, &s, AT_SYMLINK_NOFOLLOW) == 0 &&
+        strcmp(entry->d_name, "..") != 0) {
       entries.back() += " " + text_of(s);
     }
   }
@@ -243,7 +288,9 @@ void show_stream(const char* call, const std::string& path, DIR* stream) {
   say("closedir: %d", closedir(stream));
 }
 
-int without_dots(const struct dirent* entry) { return entry->d_name[0] != '.'; }
+int without_dots(const struct dirent* entry) {
+  return entry->d_name[0] != '.';
+}
 
 void probe_listing(const std::string& path) {
   show_stream("opendir", path, opendir(path.c_str()));
@@ -300,7 +347,8 @@ void probe_relative_to_descriptor(const std::string& base) {
       show_stat("__fxstatat", path, __fxstatat(1, fd, path.c_str(), &s, 0), s);
       show_fd("openat fd", path, O_RDONLY | O_NONBLOCK, openat(fd, path.c_str(), O_RDONLY | O_NONBLOCK));
       char text[64];
-      say("readlinkat %s: %s", path.c_str(), outcome(readlinkat(other, path.c_str(), text, sizeof text)).c_str());
+      say("readlinkat %s: %s", path.c_str(),
+          outcome(readlinkat(other, path.c_str(), text, sizeof text)).c_str());
       say("faccessat %s: %s", path.c_str(), outcome(faccessat(fd, path.c_str(), R_OK, 0)).c_str());
     }
     struct stat s {};
