@@ -192,11 +192,16 @@ const std::array kSettings = {
 }  // namespace
 
 Settings Settings::defaults() {
+  // Scratch of the job, else of the user, else a disk: /tmp is memory on many machines.
+  const char* scratch = "/var/tmp";
+  for (const char* name : {"TMPDIR", "SLURM_TMPDIR"}) {
+    if (const char* given = std::getenv(name); given != nullptr && *given != '\0') {
+      scratch = given;
+    }
+  }
   Settings settings;
-  const char* scratch = std::getenv("TMPDIR");
-  settings.buffer =
-      absolute_path(scratch != nullptr && *scratch != '\0' ? scratch : "/tmp", working_directory());
-  settings.buffer += "/forebay";
+  // A name of the user's own: the first user's private directory must not lock out the second.
+  settings.buffer = absolute_path(scratch, working_directory()) + fmt::format("/forebay-{}", ::geteuid());
   return settings;
 }
 
