@@ -29,9 +29,9 @@ trap 'echo INT >"$1/signal.$FOREBAY_NODE"' INT
 while :; do sleep 0.1; done
 END
 
-start_run() { # MARK: in $work/MARK; its process is $run
+start_run() { # MARK: in $work/MARK; its process is $run. (A shell's background jobs ignore SIGINT.)
   mkdir "$work/$1"
-  TEST_MARK=$work/$1 setsid "$forebay" run --nodes 2 --per-node --prefetch wait --buffer "$work/buffer" \
+  TEST_MARK=$work/$1 setsid env --default-signal=INT "$forebay" run --nodes 2 --per-node --prefetch wait --buffer "$work/buffer" \
     --stage "$tree" -- bash "$work/command.sh" "$work/$1" "$tree" >"$work/$1/output" 2>&1 &
   run=$!
   wait_until 60 all_exist "$work/$1"/running.{0,1} || { cat "$work/$1/output"; exit 1; }
@@ -75,7 +75,7 @@ expect_nothing_left term
 section "Ctrl-C twice"
 start_run interrupt
 kill -INT $run
-wait_until 10 all_exist "$work/interrupt"/signal.{0,1} || true
+wait_until 10 all_exist "$work/interrupt"/signal.{0,1}
 kill -INT $run
 wait $run && code=0 || code=$?
 expect_that "it is not reported as success" [ "$code" != 0 ]
@@ -84,13 +84,13 @@ expect_nothing_left interrupt
 section "SIGKILL of run"
 start_run kill
 kill -KILL $run
-wait $run || true
+wait $run 2>/dev/null || true
 expect_nothing_left kill
 
 section "SIGKILL of everything at once"
 start_run everything
 processes_marked "$work/everything" | cut -d ' ' -f 1 | xargs kill -KILL
-wait $run || true
+wait $run 2>/dev/null || true
 wait_until $gone_s nothing_marked "$work/everything"
 # Nobody was left to remove the session; the next run does.
 expect_exit "the next run works" 0 "$forebay" run --nodes 2 --buffer "$work/buffer" --stage "$tree" -- true

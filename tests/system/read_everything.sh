@@ -60,7 +60,7 @@ shell() {
     done
   done
   cd -P to_directory/inner && /bin/pwd && pwd -P && ls -A . .. && cat ../file
-  cd "$tree/made/shapes/deep" && find . -name file -exec cat {} +
+  cd "$tree/made/shapes/deep" && find . -name file -exec cat {} + | sort
   cd "$tree/made/sizes" || return
   cat no_such_file
   ls no_such_directory
