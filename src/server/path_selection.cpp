@@ -132,9 +132,13 @@ bool PathSelection::selects(ObjectKey object) const {
     return false;
   }
   const std::string path = dataset.mount + "/" + dataset.catalog->path_of(object.entry);
-  for (const auto& glob : globs_) {
-    if (glob_matches(glob, path)) {
-      return true;
+  // The object itself, or a directory it is below.
+  for (std::size_t end = path.size(); end != std::string::npos && end > dataset.mount.size();
+       end = path.rfind('/', end - 1)) {
+    for (const auto& glob : globs_) {
+      if (glob_matches(glob, std::string_view(path).substr(0, end))) {
+        return true;
+      }
     }
   }
   return false;

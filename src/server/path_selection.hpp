@@ -18,7 +18,8 @@ bool glob_matches(std::string_view pattern, std::string_view path);
 // Immutable once made, so safe to share between threads. Holds memory by pattern, not by object.
 class PathSelection {
  public:
-  // `paths` are below mounts: of an object, of a directory (all below it), or globs. None: everything. Codes: not_found (a
+  // `paths` are below mounts: of an object, of a directory (all below it), or globs of
+  // either. None: everything. Codes: not_found (a
   // path without wildcards that names nothing of the job).
   static Result<PathSelection> make(const StagedDatasets& datasets, const std::vector<std::string>& paths);
 
