@@ -1,17 +1,21 @@
-// What the verbs ask a node's server, as JSON in `admin` messages (shared/messages.hpp). Any server answers for the
-// whole job: it asks its peers. Paths are those applications use (below a mount); a path may be a glob (fnmatch with
-// `*` not matching `/`, `**` matching it) or a directory (all below it). Bytes that are not UTF-8 are written %XX, a
-// percent sign %25.
+// What the verbs ask a node's server, as JSON in `admin` messages (shared/messages.hpp). Any server answers
+// for the whole job: it asks its peers. Paths are those applications use (below a mount); a path may be a
+// glob (fnmatch with
+// `*` not matching `/`, `**` matching it) or a directory (all below it). Bytes that are not UTF-8 are written
+// %XX, a percent sign %25.
 //
-//   {"op":"status"}  -> {"nodes":[{"node","name","state","pid","objects_present","bytes_present","owned_bytes",
+//   {"op":"status"}  ->
+//   {"nodes":[{"node","name","state","pid","objects_present","bytes_present","owned_bytes",
 //                        "owned_present_bytes","capacity_bytes","used_bytes","hits":{"local","peer","origin"},
 //                        "origin_bytes_read","peer_bytes","peer_bytes_served","errors","left_to_origin"}],
 //                        "dataset_objects","dataset_bytes","origin_bytes_read","peer_bytes","hits":{...},"errors"}
 //   {"op":"check","paths":[...],"verify":bool}
-//                    -> {"objects","bytes","present_objects","present_bytes","corrupt":[path...],"left_to_origin"}
+//                    ->
+//                    {"objects","bytes","present_objects","present_bytes","corrupt":[path...],"left_to_origin"}
 //                       present = in its owner's buffer
 //   {"op":"prefetch","paths":[...],"wait":bool,"verify":bool,"dry_run":bool,"bandwidth":bytes/s}
-//                    -> {"objects","bytes","already_bytes","fetched_bytes","errors"}     paths empty: everything
+//                    -> {"objects","bytes","already_bytes","fetched_bytes","errors"}     paths empty:
+//                    everything
 //   {"op":"locate","path":p}
 //                    -> {"path","origin","size","version","hash","stripes":[{"number","bytes","owner",
 //                        "checksum","present":[node name...]}]}

@@ -12,8 +12,8 @@
 
 namespace forebay {
 
-// Called on the socket server's thread: must not block. The callbacks run once each, on any thread, also before the call
-// returns; they are dropped without being called only when the service is destroyed.
+// Called on the socket server's thread: must not block. The callbacks run once each, on any thread, also
+// before the call returns; they are dropped without being called only when the service is destroyed.
 class ClientService {
  public:
   struct Materialised {

@@ -80,7 +80,9 @@ ssize_t send_packet(int socket, OutgoingPacket& packet) {
 
 }  // namespace
 
-OutgoingPacket bare_packet(MessageKind kind) { return packet_of(header_of(kind, 0)); }
+OutgoingPacket bare_packet(MessageKind kind) {
+  return packet_of(header_of(kind, 0));
+}
 
 OutgoingPacket materialised_packet(HitKind hit, UniqueFd descriptor) {
   MaterialiseReply reply{};

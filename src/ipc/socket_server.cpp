@@ -125,8 +125,9 @@ Status SocketServer::Loop::open(const std::string& path) {
   }
   itimerspec every{};
   every.it_interval.tv_nsec = every.it_value.tv_nsec = kTickMs * 1'000'000L;
-  if (::timerfd_settime(timer_.get(), 0, &every, nullptr) != 0 || !watch(listener_.get(), kListenerId, EPOLLIN) ||
-      !watch(timer_.get(), kTimerId, EPOLLIN) || !watch(wake_.get(), kWakeId, EPOLLIN)) {
+  if (::timerfd_settime(timer_.get(), 0, &every, nullptr) != 0 ||
+      !watch(listener_.get(), kListenerId, EPOLLIN) || !watch(timer_.get(), kTimerId, EPOLLIN) ||
+      !watch(wake_.get(), kWakeId, EPOLLIN)) {
     return error_from_errno("cannot watch the session's socket");
   }
   return {};
@@ -225,7 +226,8 @@ void SocketServer::Loop::receive(std::uint64_t id) {
 }
 
 // False: not a message of this version, or one that makes no sense.
-bool SocketServer::Loop::dispatch(std::uint64_t id, Connection& connection, std::span<const std::byte> packet) {
+bool SocketServer::Loop::dispatch(std::uint64_t id, Connection& connection,
+                                  std::span<const std::byte> packet) {
   MessageHeader header;
   if (packet.size() < sizeof header) {
     return false;
@@ -290,13 +292,12 @@ bool SocketServer::Loop::dispatch_invalidate(std::uint64_t id, std::span<const s
   if (request.count > kInvalidatesMax || packet.size() < kItemsAt + request.count * sizeof(InvalidateItem)) {
     return false;
   }
-  service_.invalidate({request.items, request.items + request.count},
-                      [loop = shared_from_this(), id](const Status& status) {
-                        std::vector<OutgoingPacket> packets;
-                        packets.push_back(status.ok() ? bare_packet(MessageKind::done)
-                                                      : failed_packet(status.error()));
-                        loop->reply(id, std::move(packets));
-                      });
+  service_.invalidate(
+      {request.items, request.items + request.count}, [loop = shared_from_this(), id](const Status& status) {
+        std::vector<OutgoingPacket> packets;
+        packets.push_back(status.ok() ? bare_packet(MessageKind::done) : failed_packet(status.error()));
+        loop->reply(id, std::move(packets));
+      });
   return true;
 }
 
@@ -394,6 +395,8 @@ Result<std::unique_ptr<SocketServer>> SocketServer::start(const std::string& pat
 
 SocketServer::SocketServer(std::shared_ptr<Loop> loop) : loop_(std::move(loop)) {}
 
-SocketServer::~SocketServer() { loop_->stop(); }
+SocketServer::~SocketServer() {
+  loop_->stop();
+}
 
 }  // namespace forebay

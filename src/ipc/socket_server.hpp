@@ -1,7 +1,8 @@
 // SocketServer: the session's socket, from the server's side (shared/messages.hpp).
 //
-// One thread, one epoll. Whatever a client sends, is killed at, or never reads costs that client its connection and
-// nobody else anything: messages are bounded and checked, sends never wait, idle connections end.
+// One thread, one epoll. Whatever a client sends, is killed at, or never reads costs that client its
+// connection and nobody else anything: messages are bounded and checked, sends never wait, idle connections
+// end.
 #pragma once
 
 #include <memory>
@@ -22,8 +23,9 @@ class SocketServer {
   static constexpr int kStalledMs = 30'000;
   static constexpr int kInvalidateDeadlineMs = 2'000;
 
-  // Listens at `path` (mode 0600; must not exist) and serves until it is destroyed. `service` outlives it, and may call
-  // back even later. Codes: io_error, permission, bad_argument (the path is too long for a socket).
+  // Listens at `path` (mode 0600; must not exist) and serves until it is destroyed. `service` outlives it,
+  // and may call back even later. Codes: io_error, permission, bad_argument (the path is too long for a
+  // socket).
   static Result<std::unique_ptr<SocketServer>> start(const std::string& path, ClientService& service);
   ~SocketServer();
 

@@ -58,7 +58,8 @@ void AdminService::ask(std::string question, std::function<void(Result<std::stri
       try {
         answered = answer(parsed);
       } catch (const nlohmann::json::exception& wrong) {
-        answered = Error{Code::bad_argument, fmt::format("the question cannot be understood ({})", wrong.what())};
+        answered =
+            Error{Code::bad_argument, fmt::format("the question cannot be understood ({})", wrong.what())};
       }
     }
     {
@@ -103,7 +104,8 @@ Result<nlohmann::json> AdminService::progress() {
   return sums({{"op", "progress"}}, {"bytes", "bytes_total", "objects", "objects_total"});
 }
 
-Result<nlohmann::json> AdminService::sums(const nlohmann::json& question, std::initializer_list<const char*> fields) {
+Result<nlohmann::json> AdminService::sums(const nlohmann::json& question,
+                                          std::initializer_list<const char*> fields) {
   FOREBAY_ASSIGN(parts, ask_peers(core_.transport, question));
   nlohmann::json total;
   for (const char* field : fields) {
@@ -116,8 +118,8 @@ Result<nlohmann::json> AdminService::sums(const nlohmann::json& question, std::i
   return total;
 }
 
-// An object is present when all of its stripes are, each at its owner. Nodes report what is missing, by object, so that the
-// answer is right also for objects whose stripes have several owners.
+// An object is present when all of its stripes are, each at its owner. Nodes report what is missing, by
+// object, so that the answer is right also for objects whose stripes have several owners.
 Result<nlohmann::json> AdminService::check(const nlohmann::json& question) {
   FOREBAY_TRY(PathSelection::make(core_.datasets, paths_of(question)));
   FOREBAY_ASSIGN(parts, ask_peers(core_.transport, question));
@@ -177,12 +179,15 @@ Result<nlohmann::json> AdminService::locate(const nlohmann::json& question) {
   const StagedDataset& dataset = core_.datasets[k];
   const CatalogEntry& entry = dataset.view().entry(object.entry);
   const ObjectShape shape = shape_of(dataset, entry);
-  FOREBAY_ASSIGN(parts, ask_peers(core_.transport, {{"op", "locate"}, {"dataset", k}, {"entry", object.entry}}));
+  FOREBAY_ASSIGN(parts,
+                 ask_peers(core_.transport, {{"op", "locate"}, {"dataset", k}, {"entry", object.entry}}));
   nlohmann::json stripes = nlohmann::json::array();
   for (std::uint32_t number = 0; number < stripe_total(shape); ++number) {
     const std::uint32_t owner = dataset.state.owner(stripe_index(entry, number));
-    nlohmann::json stripe = {{"number", number}, {"bytes", stripe_size(shape, number)}, {"checksum", nullptr}};
-    stripe["owner"] = owner < node_names_.size() ? nlohmann::json(json_text_of_bytes(node_names_[owner])) : nullptr;
+    nlohmann::json stripe = {
+        {"number", number}, {"bytes", stripe_size(shape, number)}, {"checksum", nullptr}};
+    stripe["owner"] =
+        owner < node_names_.size() ? nlohmann::json(json_text_of_bytes(node_names_[owner])) : nullptr;
     stripe["present"] = nlohmann::json::array();
     for (std::uint32_t node = 0; node < parts.size(); ++node) {
       if (const auto& checksum = parts[node].at("checksums").at(number); !checksum.is_null()) {
@@ -205,14 +210,17 @@ Result<nlohmann::json> AdminService::locate(const nlohmann::json& question) {
       {"stripes", std::move(stripes)}};
 }
 
-void AdminService::on_request(NodeIndex, std::span<const std::byte> request, std::unique_ptr<Responder> responder) {
-  std::string text(reinterpret_cast<const char*>(request.data()) + sizeof(PeerOp), request.size() - sizeof(PeerOp));
+void AdminService::on_request(NodeIndex, std::span<const std::byte> request,
+                              std::unique_ptr<Responder> responder) {
+  std::string text(reinterpret_cast<const char*>(request.data()) + sizeof(PeerOp),
+                   request.size() - sizeof(PeerOp));
   parts_->post([this, text = std::move(text), shared = SharedResponder(std::move(responder))] {
     const auto question = nlohmann::json::parse(text, nullptr, false);
     try {
       part(question, shared);
     } catch (const nlohmann::json::exception& wrong) {
-      shared->fail(Error{Code::bad_argument, fmt::format("the question cannot be understood ({})", wrong.what())});
+      shared->fail(
+          Error{Code::bad_argument, fmt::format("the question cannot be understood ({})", wrong.what())});
     }
   });
 }
@@ -313,7 +321,8 @@ Result<nlohmann::json> AdminService::evict_part(const nlohmann::json& question) 
         return;
       }
       bytes += here;
-      objects += core_.datasets[k].state.owner(entry.first) == core_.self ? 1 : 0;  // Counted once, at its owner.
+      objects +=
+          core_.datasets[k].state.owner(entry.first) == core_.self ? 1 : 0;  // Counted once, at its owner.
     });
   }
   return nlohmann::json{{"objects", objects}, {"bytes", bytes}};
@@ -331,7 +340,8 @@ Result<nlohmann::json> AdminService::locate_part(const nlohmann::json& question)
   for (std::uint32_t number = 0; number < stripe_total(shape_of(dataset, entry)); ++number) {
     const std::uint32_t stripe = stripe_index(entry, number);
     const bool present = dataset.state.phase(stripe) == StripePhase::present;
-    checksums.push_back(present ? nlohmann::json(fmt::format("{:016x}", dataset.state.checksum(stripe))) : nullptr);
+    checksums.push_back(present ? nlohmann::json(fmt::format("{:016x}", dataset.state.checksum(stripe)))
+                                : nullptr);
   }
   return nlohmann::json{{"checksums", std::move(checksums)}};
 }
@@ -361,9 +371,8 @@ void AdminService::prefetch_part(const nlohmann::json& question, SharedResponder
     core_.rate_limit.set(std::max<std::uint64_t>(1, bandwidth / core_.transport.node_count()));
   }
   PrefetchJob::Options options;
-  options.selects = [chosen = std::make_shared<PathSelection>(std::move(selection).value())](ObjectKey object) {
-    return chosen->selects(object);
-  };
+  options.selects = [chosen = std::make_shared<PathSelection>(std::move(selection).value())](
+                        ObjectKey object) { return chosen->selects(object); };
   options.verify = question.value("verify", false);
   options.dry_run = question.value("dry_run", false);
   job = core_.make_prefetch(std::move(options));
@@ -386,7 +395,8 @@ void AdminService::prefetch_part(const nlohmann::json& question, SharedResponder
       prefetch_order_.pop_front();
     }
   }
-  job->start(std::move(counted), [this, id](const PrefetchJob::Totals& totals) { prefetch_over(id, totals); });
+  job->start(std::move(counted),
+             [this, id](const PrefetchJob::Totals& totals) { prefetch_over(id, totals); });
 }
 
 void AdminService::prefetch_over(const std::string& id, const PrefetchJob::Totals& totals) {

@@ -1,7 +1,8 @@
 // AdminService: answers what the verbs ask (ipc/admin.hpp), for the whole job.
 //
-// A client's question is put to every node, this one too (PeerOp::admin), and the answers are put together. The two sides
-// have threads of their own: those that wait for nodes, and those that answer, which never wait for a node.
+// A client's question is put to every node, this one too (PeerOp::admin), and the answers are put together.
+// The two sides have threads of their own: those that wait for nodes, and those that answer, which never wait
+// for a node.
 #pragma once
 
 #include <deque>
@@ -41,7 +42,8 @@ class AdminService final : public RequestHandler {
   // How far all nodes are with it: bytes, bytes_total, objects, objects_total. Blocks.
   Result<nlohmann::json> progress();
   // A peer's, or this node's own: this node's part.
-  void on_request(NodeIndex from, std::span<const std::byte> request, std::unique_ptr<Responder> responder) override;
+  void on_request(NodeIndex from, std::span<const std::byte> request,
+                  std::unique_ptr<Responder> responder) override;
 
  private:
   using SharedResponder = std::shared_ptr<Responder>;

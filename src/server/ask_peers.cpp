@@ -19,7 +19,8 @@ constexpr std::uint32_t kAskedAtOnceMax = 32;
 struct Asked {
   std::vector<std::byte> into = std::vector<std::byte>(kChunkBytes);
   // Shared with the callback, which may still be at it when the waiter has the value.
-  std::shared_ptr<std::promise<Result<std::size_t>>> landed = std::make_shared<std::promise<Result<std::size_t>>>();
+  std::shared_ptr<std::promise<Result<std::size_t>>> landed =
+      std::make_shared<std::promise<Result<std::size_t>>>();
 };
 
 Result<nlohmann::json> answer_of(std::uint32_t node, Asked& asked) {
@@ -41,11 +42,12 @@ std::string json_dump(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Result<std::size_t> fetch_and_wait(PeerTransport& transport, NodeIndex peer, std::span<const std::byte> request,
-                                   std::span<std::byte> into) {
+Result<std::size_t> fetch_and_wait(PeerTransport& transport, NodeIndex peer,
+                                   std::span<const std::byte> request, std::span<std::byte> into) {
   // Shared with the callback, which may still be at it when this thread has the value.
   const auto landed = std::make_shared<std::promise<Result<std::size_t>>>();
-  transport.fetch(peer, request, into, [landed](Result<std::size_t> result) { landed->set_value(std::move(result)); });
+  transport.fetch(peer, request, into,
+                  [landed](Result<std::size_t> result) { landed->set_value(std::move(result)); });
   return landed->get_future().get();
 }
 
@@ -62,7 +64,9 @@ Result<std::vector<nlohmann::json>> ask_peers(PeerTransport& transport, const nl
     const std::uint32_t count = std::min(kAskedAtOnceMax, transport.node_count() - first);
     std::vector<Asked> asked(count);
     for (std::uint32_t i = 0; i < count; ++i) {
-      transport.fetch(NodeIndex{first + i}, request, asked[i].into, [landed = asked[i].landed](Result<std::size_t> result) { landed->set_value(std::move(result)); });
+      transport.fetch(
+          NodeIndex{first + i}, request, asked[i].into,
+          [landed = asked[i].landed](Result<std::size_t> result) { landed->set_value(std::move(result)); });
     }
     // All of them, failed or not: their memory must outlive the fetches.
     for (std::uint32_t i = 0; i < count; ++i) {

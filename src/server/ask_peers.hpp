@@ -14,12 +14,12 @@ namespace forebay {
 std::string json_dump(const nlohmann::json& value);
 
 // fetch(), waited for. Not on the transport's thread.
-Result<std::size_t> fetch_and_wait(PeerTransport& transport, NodeIndex peer, std::span<const std::byte> request,
-                                   std::span<std::byte> into);
+Result<std::size_t> fetch_and_wait(PeerTransport& transport, NodeIndex peer,
+                                   std::span<const std::byte> request, std::span<std::byte> into);
 
-// Asks all nodes, this one too, with PeerOp::admin; returns their answers by node. Blocks for as long as they take: not on
-// the transport's thread, nor on one that answers such questions. The first failure fails the whole. Codes: those of fetch(),
-// corrupt.
+// Asks all nodes, this one too, with PeerOp::admin; returns their answers by node. Blocks for as long as they
+// take: not on the transport's thread, nor on one that answers such questions. The first failure fails the
+// whole. Codes: those of fetch(), corrupt.
 Result<std::vector<nlohmann::json>> ask_peers(PeerTransport& transport, const nlohmann::json& question);
 
 // Answers `responder` with `answer`.

@@ -15,7 +15,8 @@ class ClientGate final : public ClientService {
   ClientGate(NodeCore& core, AdminService& admin, const Session& session)
       : core_(core), admin_(admin), session_(session) {}
 
-  Progress materialise(std::uint32_t dataset, std::uint32_t entry, std::function<void(Materialised)> done) override;
+  Progress materialise(std::uint32_t dataset, std::uint32_t entry,
+                       std::function<void(Materialised)> done) override;
   void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) override;
   void admin(std::string request, std::function<void(Result<std::string>)> done) override {
     admin_.ask(std::move(request), std::move(done));

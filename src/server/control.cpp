@@ -122,16 +122,16 @@ int Control::milliseconds_left() {
   if (stop_by_ == steady_clock::time_point::max()) {
     return -1;
   }
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(stop_by_ - steady_clock::now()).count();
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(stop_by_ - steady_clock::now()).count();
   return static_cast<int>(std::max<decltype(left)>(0, left));
 }
 
 void Control::listen() {
   bool input_open = supervised_;
   while (true) {
-    std::array<pollfd, 3> fds{{{signals_.get(), POLLIN, 0},
-                               {wake_.get(), POLLIN, 0},
-                               {input_open ? STDIN_FILENO : -1, POLLIN, 0}}};
+    std::array<pollfd, 3> fds{
+        {{signals_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}, {input_open ? STDIN_FILENO : -1, POLLIN, 0}}};
     ::poll(fds.data(), fds.size(), milliseconds_left());
     if (fds[0].revents != 0) {
       read_signal();

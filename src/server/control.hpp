@@ -1,6 +1,7 @@
 // Control: what the world outside asks of this server: signals, the supervisor's lines, a peer's stop.
 //
-// One thread listens from the first moment to the last, so that a server can be ended whatever else it waits for.
+// One thread listens from the first moment to the last, so that a server can be ended whatever else it waits
+// for.
 #pragma once
 
 #include <chrono>
@@ -17,7 +18,8 @@
 
 namespace forebay {
 
-// Blocks the signals that Control takes, in this thread and those it starts; ignores SIGPIPE. First thing in main.
+// Blocks the signals that Control takes, in this thread and those it starts; ignores SIGPIPE. First thing in
+// main.
 void block_control_signals();
 
 class Control {
@@ -26,15 +28,16 @@ class Control {
   static constexpr std::chrono::milliseconds kStopDeadline{8000};
 
   enum class Event {
-    none,    // the time is over
-    stop,    // this server is asked to stop: the job should
+    none,      // the time is over
+    stop,      // this server is asked to stop: the job should
     stop_now,  // the job stops
-    report,  // the supervisor asks for a report
-    staged,  // notify_staged() was called
+    report,    // the supervisor asks for a report
+    staged,    // notify_staged() was called
   };
 
-  // `supervised`: commands come on standard input, and its end means stop. `abandon` runs on Control's thread when the
-  // process must end without the help of the others: a stop before serving(), or after kStopDeadline. It must not return.
+  // `supervised`: commands come on standard input, and its end means stop. `abandon` runs on Control's thread
+  // when the process must end without the help of the others: a stop before serving(), or after
+  // kStopDeadline. It must not return.
   Control(bool supervised, std::function<void()> abandon);
   ~Control();
 

@@ -19,7 +19,8 @@ template <typename Service>
 class Handles final : public RequestHandler {
  public:
   explicit Handles(Service& service) : service_(service) {}
-  void on_request(NodeIndex, std::span<const std::byte> request, std::unique_ptr<Responder> responder) override {
+  void on_request(NodeIndex, std::span<const std::byte> request,
+                  std::unique_ptr<Responder> responder) override {
     service_.handle(request, std::move(responder));
   }
 
@@ -137,7 +138,9 @@ Result<Catalog> JobStart::make_catalog(std::uint32_t k, Session& session) {
 Result<Catalog> JobStart::scan(std::uint32_t k, const std::string& path) {
   Origin& origin = *origins_[k];
   CatalogBuilder builder(origin.canonical_name(), parts_.options.stripe_bytes);
-  FOREBAY_TRY(scan_origin(JobScan{origin, DatasetIndex{k}, services_->executor,
+  FOREBAY_TRY(scan_origin(JobScan{origin,
+                                  DatasetIndex{k},
+                                  services_->executor,
                                   parts_.transport.node_count() > 1 ? &parts_.transport : nullptr,
                                   {}},
                           builder));

@@ -48,8 +48,8 @@ class JobStart {
   explicit JobStart(const Parts& parts);
   ~JobStart();
 
-  // Learns of all nodes. `mine`: this node, or why it cannot take part. Codes: those of any node; bad_argument (two nodes of
-  // one name).
+  // Learns of all nodes. `mine`: this node, or why it cannot take part. Codes: those of any node;
+  // bad_argument (two nodes of one name).
   Status hello(const Result<JobNode>& mine);
   // Opens the origins and registers this node's part in scanning them: before hello().
   Status open_origins();

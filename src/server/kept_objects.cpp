@@ -17,8 +17,8 @@ bool same_shape(const ObjectShape& shape, const KeptStripe& kept) {
           shape.bytes <= std::min(kept.stripe_bytes, shape.stripe_bytes));
 }
 
-void note_kept(const StateView& state, std::uint32_t self, std::uint32_t node, const KeptStripesRequest& request,
-               std::span<const std::byte> bits) {
+void note_kept(const StateView& state, std::uint32_t self, std::uint32_t node,
+               const KeptStripesRequest& request, std::span<const std::byte> bits) {
   for (std::uint32_t i = 0; i < request.count; ++i) {
     const std::uint32_t stripe = request.first + i;
     if ((bits[i / 8] & (std::byte{1} << (i % 8))) != std::byte{0} && state.owner(stripe) == self &&

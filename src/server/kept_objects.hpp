@@ -9,12 +9,14 @@
 
 namespace forebay {
 
-// Marks present in the state tables what this node's buffer kept of the job's objects. Returns how many stripes.
+// Marks present in the state tables what this node's buffer kept of the job's objects. Returns how many
+// stripes.
 std::uint64_t mark_kept(const StagedDatasets& datasets, ObjectStore& store);
 
-// Notes, for what this node owns and does not have, which other node kept it (set_kept_elsewhere), so that another number of
-// nodes reads nothing from the origin that is somewhere already. `kept`: what mark_kept() returned, by node. Blocks; a
-// node that does not answer is passed over.
-void find_kept_elsewhere(const StagedDatasets& datasets, PeerTransport& transport, std::span<const std::uint64_t> kept);
+// Notes, for what this node owns and does not have, which other node kept it (set_kept_elsewhere), so that
+// another number of nodes reads nothing from the origin that is somewhere already. `kept`: what mark_kept()
+// returned, by node. Blocks; a node that does not answer is passed over.
+void find_kept_elsewhere(const StagedDatasets& datasets, PeerTransport& transport,
+                         std::span<const std::uint64_t> kept);
 
 }  // namespace forebay

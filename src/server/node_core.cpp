@@ -15,10 +15,11 @@ NodeCore::NodeCore(StagedDatasets of, ObjectStore& in_store, PeerTransport& over
       wanted_now(std::make_unique<ThreadPool>("forebay-now", std::max(1U, options.io_threads))),
       residents(datasets, store, self),
       evictor(datasets, residents, counters),
-      invalidator(datasets, transport,
-                  [this](ObjectKey object) { wanted_now->post([this, object] { residents.remove(object); }); }),
-      stager(Stager::Parts{datasets, store, transport, *background, *wanted_now, residents, evictor, invalidator,
-                           counters, rate_limit}),
+      invalidator(
+          datasets, transport,
+          [this](ObjectKey object) { wanted_now->post([this, object] { residents.remove(object); }); }),
+      stager(Stager::Parts{datasets, store, transport, *background, *wanted_now, residents, evictor,
+                           invalidator, counters, rate_limit}),
       materialiser(datasets, stager, residents, *wanted_now),
       peer_service(datasets, store, stager, invalidator, *wanted_now, counters, self),
       io_threads_(std::max(1U, options.io_threads)) {}

@@ -40,7 +40,8 @@ class NodeCore {
   const std::uint32_t self;
   StageCounters counters;
   RateLimit rate_limit;
-  // The pools come before what posts to them and after what their tasks use: ~NodeCore waits until nothing is on its way.
+  // The pools come before what posts to them and after what their tasks use: ~NodeCore waits until nothing is
+  // on its way.
   std::unique_ptr<ThreadPool> background;
   std::unique_ptr<ThreadPool> wanted_now;
   ResidentObjects residents;

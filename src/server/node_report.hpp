@@ -11,7 +11,8 @@
 
 namespace forebay {
 
-// This node's row (ipc/admin.hpp, "status"). `page` may be null: then no client ever asked anything. O(objects).
+// This node's row (ipc/admin.hpp, "status"). `page` may be null: then no client ever asked anything.
+// O(objects).
 nlohmann::json node_row(const NodeCore& core, const ControlPage* page, const std::string& name);
 
 // The report and the answer to "status": `rows` by node.

@@ -12,14 +12,15 @@ namespace forebay {
 
 struct Ownership {
   std::uint64_t total_bytes = 0;
-  std::uint64_t unassigned_bytes = 0;  // Fits nowhere.
+  std::uint64_t unassigned_bytes = 0;         // Fits nowhere.
   std::vector<std::uint64_t> assigned_bytes;  // By node.
 };
 
 // When all does not fit, owners get this much of a node's capacity: the rest is room for replicas.
 inline constexpr double kOwnedShareWhenShort = 0.9;
 
-// `nodes`: their names, and their capacities in bytes as weights. Every node computes the same from the same catalogs.
+// `nodes`: their names, and their capacities in bytes as weights. Every node computes the same from the same
+// catalogs.
 Ownership assign_owners(const StagedDatasets& datasets, std::span<const RingMember> nodes);
 
 }  // namespace forebay

@@ -37,8 +37,8 @@ bool element_matches(std::string_view pattern, std::size_t* at, char c) {
 
 }  // namespace
 
-// Backtracks to the last star only, and from a star that cannot pass a '/' to the last double star: linear in practice,
-// never exponential.
+// Backtracks to the last star only, and from a star that cannot pass a '/' to the last double star: linear in
+// practice, never exponential.
 bool glob_matches(std::string_view pattern, std::string_view path) {
   struct Star {
     std::size_t pattern = std::string_view::npos;
@@ -63,7 +63,8 @@ bool glob_matches(std::string_view pattern, std::string_view path) {
     if (p < pattern.size() && t < path.size() && element_matches(pattern, &next, path[t])) {
       p = next;
       ++t;
-    } else if (single.pattern != std::string_view::npos && single.path < path.size() && path[single.path] != '/') {
+    } else if (single.pattern != std::string_view::npos && single.path < path.size() &&
+               path[single.path] != '/') {
       p = single.pattern;
       t = ++single.path;
     } else if (twofold.pattern != std::string_view::npos && twofold.path < path.size()) {
@@ -77,7 +78,8 @@ bool glob_matches(std::string_view pattern, std::string_view path) {
   return true;
 }
 
-std::uint32_t PathSelection::find(const StagedDatasets& datasets, const std::string& path, std::uint32_t* dataset) {
+std::uint32_t PathSelection::find(const StagedDatasets& datasets, const std::string& path,
+                                  std::uint32_t* dataset) {
   std::string wanted = path;
   while (wanted.size() > 1 && wanted.back() == '/') {
     wanted.pop_back();
@@ -94,7 +96,8 @@ std::uint32_t PathSelection::find(const StagedDatasets& datasets, const std::str
   return kNoEntry;
 }
 
-Result<PathSelection> PathSelection::make(const StagedDatasets& datasets, const std::vector<std::string>& paths) {
+Result<PathSelection> PathSelection::make(const StagedDatasets& datasets,
+                                          const std::vector<std::string>& paths) {
   PathSelection selection(datasets);
   selection.everything_ = paths.empty();
   for (const auto& path : paths) {

@@ -10,12 +10,14 @@
 
 namespace forebay {
 
-// Services come one by one while a server starts. A request for one that is not there yet fails (unavailable).
+// Services come one by one while a server starts. A request for one that is not there yet fails
+// (unavailable).
 class PeerRouter final : public RequestHandler {
  public:
   // `service` outlives the router. From any thread.
   void add(std::initializer_list<PeerOp> ops, RequestHandler& service);
-  void on_request(NodeIndex from, std::span<const std::byte> request, std::unique_ptr<Responder> responder) override;
+  void on_request(NodeIndex from, std::span<const std::byte> request,
+                  std::unique_ptr<Responder> responder) override;
 
  private:
   static constexpr std::size_t kOpsMax = 64;

@@ -29,7 +29,8 @@ void answer_with(const std::string& text, std::unique_ptr<Responder> responder) 
 
 }  // namespace
 
-Result<std::vector<nlohmann::json>> Rendezvous::meet(std::uint16_t round, const Result<nlohmann::json>& mine) {
+Result<std::vector<nlohmann::json>> Rendezvous::meet(std::uint16_t round,
+                                                     const Result<nlohmann::json>& mine) {
   nlohmann::json said;
   if (mine.ok()) {
     said["value"] = *mine;

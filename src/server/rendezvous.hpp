@@ -18,12 +18,13 @@ class Rendezvous final : public RequestHandler {
  public:
   explicit Rendezvous(PeerTransport& transport) : transport_(transport) {}
 
-  // Blocks until every node has called with this `round`; returns what they said, by node. When some said an Error, all get
-  // the first of them, with that node's name or number in its text. `mine`: at most 60 KiB as text.
-  // Codes: those of the nodes' errors; unavailable, cancelled (the transport stopped).
+  // Blocks until every node has called with this `round`; returns what they said, by node. When some said an
+  // Error, all get the first of them, with that node's name or number in its text. `mine`: at most 60 KiB as
+  // text. Codes: those of the nodes' errors; unavailable, cancelled (the transport stopped).
   Result<std::vector<nlohmann::json>> meet(std::uint16_t round, const Result<nlohmann::json>& mine);
 
-  void on_request(NodeIndex from, std::span<const std::byte> request, std::unique_ptr<Responder> responder) override;
+  void on_request(NodeIndex from, std::span<const std::byte> request,
+                  std::unique_ptr<Responder> responder) override;
 
  private:
   struct Round {

@@ -23,8 +23,9 @@ enum class PrefetchMode {
 struct ServeOptions {
   std::vector<ServeDataset> datasets;
   std::string buffer_directory;
-  std::uint64_t capacity_bytes = 0;  // of this node; 0: what is free less the floor, shared fairly by simulated nodes
-  std::uint64_t floor_bytes = 0;     // 0: the buffer's default
+  std::uint64_t capacity_bytes =
+      0;  // of this node; 0: what is free less the floor, shared fairly by simulated nodes
+  std::uint64_t floor_bytes = 0;  // 0: the buffer's default
   // This node's session directory; when `simulate` is set, ".<rank>" is appended.
   std::string session_root;
   // Several nodes on one machine: names are "node<rank>", buffers <buffer_directory>/node<rank>.
@@ -36,15 +37,17 @@ struct ServeOptions {
   std::uint64_t bandwidth_bytes_per_s = 0;  // of staging, all nodes together; 0: no limit
   bool verify = false;                      // what the buffers kept is compared with its checksums first
   bool require_fit = false;                 // exit 3 when the datasets do not fit into the buffers
-  // Lines of JSON on standard input and output of rank 0 (server/supervision.hpp); end of input stops the servers.
+  // Lines of JSON on standard input and output of rank 0 (server/supervision.hpp); end of input stops the
+  // servers.
   bool supervised = false;
   // Stage everything owned, print the outcome as JSON on rank 0, leave.
   bool standalone_prefetch = false;
   LogLevel log_level = LogLevel::info;
 };
 
-// Exit codes: 0 done, 1 failed, 2 usage, 3 does not fit (require_fit), 4 partly done (standalone prefetch with errors).
-// To be called on the main thread, before any other thread exists: it blocks signals and calls MPI.
+// Exit codes: 0 done, 1 failed, 2 usage, 3 does not fit (require_fit), 4 partly done (standalone prefetch
+// with errors). To be called on the main thread, before any other thread exists: it blocks signals and calls
+// MPI.
 int serve_main(const ServeOptions& options);
 
 }  // namespace forebay

@@ -19,7 +19,9 @@ namespace forebay {
 
 namespace {
 
-std::uint16_t number_of(StartRound round) { return static_cast<std::uint16_t>(round); }
+std::uint16_t number_of(StartRound round) {
+  return static_cast<std::uint16_t>(round);
+}
 
 constexpr std::array<PeerOp, 1> kStopRequest{PeerOp::stop};
 
@@ -46,7 +48,8 @@ NodePlaces places_of(const ServeOptions& options, std::uint32_t rank) {
   return places;
 }
 
-Server::Server(const ServeOptions& options, const NodePlaces& places, PeerTransport& transport, Control& control)
+Server::Server(const ServeOptions& options, const NodePlaces& places, PeerTransport& transport,
+               Control& control)
     : options_(options),
       places_(places),
       transport_(transport),
@@ -71,7 +74,8 @@ int Server::run() {
     if (leads()) {
       log_error("{}", started.error().text);
       if (options_.supervised) {
-        emit_event({{"event", "failed"}, {"code", code_name(started.error().code)}, {"text", started.error().text}});
+        emit_event(
+            {{"event", "failed"}, {"code", code_name(started.error().code)}, {"text", started.error().text}});
       }
     }
   }
@@ -114,8 +118,9 @@ Status Server::start() {
   }
   if (options_.require_fit && ownership.unassigned_bytes > 0) {
     exit_code_ = kExitDoesNotFit;
-    return Error{Code::no_space, fmt::format("the datasets do not fit ({} have no room) add nodes or capacity",
-                                             format_size(ownership.unassigned_bytes))};
+    return Error{Code::no_space,
+                 fmt::format("the datasets do not fit ({} have no room) add nodes or capacity",
+                             format_size(ownership.unassigned_bytes))};
   }
   std::vector<std::string> names;
   for (const auto& node : job_.nodes()) {
@@ -128,8 +133,8 @@ Status Server::start() {
 
   gate_ = std::make_unique<ClientGate>(*core_, *admin_, session_);
   Result<nlohmann::json> ready = nlohmann::json();
-  if (auto published = session_.publish({transport_.self().value, transport_.node_count(),
-                                         store_->objects_directory(), store_->device()});
+  if (auto published = session_.publish(
+          {transport_.self().value, transport_.node_count(), store_->objects_directory(), store_->device()});
       !published.ok()) {
     ready = std::move(published).error();
   } else if (auto listening = SocketServer::start(session_.socket_path(), *gate_); listening.ok()) {
@@ -171,9 +176,9 @@ void Server::announce_plan(const Ownership& ownership) const {
   }
   log_info("{} objects, {}, on {} node{}{}", objects, format_size(ownership.total_bytes), nodes.size(),
            nodes.size() == 1 ? "" : "s",
-           ownership.unassigned_bytes == 0
-               ? std::string()
-               : fmt::format("; {} fit nowhere and are read from the origin", format_size(ownership.unassigned_bytes)));
+           ownership.unassigned_bytes == 0 ? std::string()
+                                           : fmt::format("; {} fit nowhere and are read from the origin",
+                                                         format_size(ownership.unassigned_bytes)));
   if (options_.supervised) {
     emit_event({{"event", "plan"},
                 {"fits", ownership.unassigned_bytes == 0},
@@ -193,7 +198,8 @@ void Server::announce_ready() const {
                      {"host", json_text_of_bytes(one.host)},
                      {"session", json_text_of_bytes(one.session)}});
   }
-  log_info("ready: {} node{} serve{}", nodes.size(), nodes.size() == 1 ? "" : "s", nodes.size() == 1 ? "s" : "");
+  log_info("ready: {} node{} serve{}", nodes.size(), nodes.size() == 1 ? "" : "s",
+           nodes.size() == 1 ? "s" : "");
   if (options_.supervised) {
     emit_event({{"event", "ready"}, {"nodes", std::move(nodes)}});
   }
@@ -211,19 +217,20 @@ void Server::start_staging() {
   auto over = std::make_shared<std::promise<PrefetchJob::Totals>>();
   staged_waiter_ = std::thread([this, over] {
     const auto totals = over->get_future().get();
-    const auto all = rendezvous_.meet(
-        number_of(StartRound::staged),
-        nlohmann::json{{"bytes", totals.already_bytes + totals.fetched_bytes},
-                       {"fetched_bytes", totals.fetched_bytes},
-                       {"objects", totals.done_objects},
-                       {"failed_stripes", totals.failed_stripes},
-                       {"left_to_origin", core_->counters.left_to_origin.load()},
-                       {"errors", core_->counters.errors.load()}});
+    const auto all =
+        rendezvous_.meet(number_of(StartRound::staged),
+                         nlohmann::json{{"bytes", totals.already_bytes + totals.fetched_bytes},
+                                        {"fetched_bytes", totals.fetched_bytes},
+                                        {"objects", totals.done_objects},
+                                        {"failed_stripes", totals.failed_stripes},
+                                        {"left_to_origin", core_->counters.left_to_origin.load()},
+                                        {"errors", core_->counters.errors.load()}});
     if (!all.ok()) {
       return;  // Stopped meanwhile.
     }
     nlohmann::json sum = {{"event", "staged"}};
-    for (const char* field : {"bytes", "fetched_bytes", "objects", "failed_stripes", "left_to_origin", "errors"}) {
+    for (const char* field :
+         {"bytes", "fetched_bytes", "objects", "failed_stripes", "left_to_origin", "errors"}) {
       std::uint64_t total = 0;
       for (const auto& one : *all) {
         total += one.value(field, std::uint64_t{0});
@@ -260,7 +267,8 @@ void Server::serve_until_stopped() {
           return stop_everybody();
         }
         // Node 0 stops the job: it is told, and this node goes on until node 0 says so.
-        transport_.fetch(NodeIndex{0}, std::as_bytes(std::span(kStopRequest)), {}, [](const Result<std::size_t>&) {});
+        transport_.fetch(NodeIndex{0}, std::as_bytes(std::span(kStopRequest)), {},
+                         [](const Result<std::size_t>&) {});
         break;
       case Control::Event::stop_now:
         return;
@@ -280,7 +288,8 @@ void Server::tell_progress() {
   } else {
     log_info("staged {} of {}, {} of {} objects", format_size(progress->value("bytes", std::uint64_t{0})),
              format_size(progress->value("bytes_total", std::uint64_t{0})),
-             progress->value("objects", std::uint64_t{0}), progress->value("objects_total", std::uint64_t{0}));
+             progress->value("objects", std::uint64_t{0}),
+             progress->value("objects_total", std::uint64_t{0}));
   }
 }
 

@@ -31,7 +31,8 @@ class Server final : private RequestHandler {
   Server(const ServeOptions& options, const NodePlaces& places, PeerTransport& transport, Control& control);
   ~Server() override;
 
-  // Starts, serves until asked to stop, stops the transport and removes the session. Returns the exit code (serve.hpp).
+  // Starts, serves until asked to stop, stops the transport and removes the session. Returns the exit code
+  // (serve.hpp).
   int run();
 
  private:
@@ -49,7 +50,8 @@ class Server final : private RequestHandler {
   void stop_everybody();
   void tear_down();
   [[nodiscard]] bool leads() const { return transport_.self().value == 0; }
-  void on_request(NodeIndex from, std::span<const std::byte> request, std::unique_ptr<Responder> responder) override;
+  void on_request(NodeIndex from, std::span<const std::byte> request,
+                  std::unique_ptr<Responder> responder) override;
 
   const ServeOptions& options_;
   const NodePlaces& places_;

@@ -18,7 +18,8 @@ namespace forebay {
 
 namespace {
 
-// The lock of the session at `directory`, or an invalid descriptor while a server holds it. `made`: create the file.
+// The lock of the session at `directory`, or an invalid descriptor while a server holds it. `made`: create
+// the file.
 UniqueFd lock_session(const std::string& directory, int flags) {
   UniqueFd fd(::open((directory + "/lock").c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600));
   if (fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -33,7 +34,8 @@ void remove_if_left_over(const std::string& directory) {
     return;
   }
   const UniqueFd lock = lock_session(directory, 0);
-  // Between mkdir and the lock there is a moment: a session without a lock file is not touched until it is old.
+  // Between mkdir and the lock there is a moment: a session without a lock file is not touched until it is
+  // old.
   constexpr time_t kUnlockedGraceSeconds = 60;
   const bool unlocked = !lock.valid() && ::access((directory + "/lock").c_str(), F_OK) != 0;
   if (!lock.valid() && !(unlocked && ::time(nullptr) - info.st_mtime > kUnlockedGraceSeconds)) {
@@ -71,7 +73,8 @@ Result<Session> Session::create(const std::string& directory) {
   sweep_left_over_sessions(parent);
   if (::mkdir(directory.c_str(), 0700) != 0) {
     if (errno == EEXIST) {
-      return Error{Code::unavailable, directory + " is in use (another server holds it) choose another session"};
+      return Error{Code::unavailable,
+                   directory + " is in use (another server holds it) choose another session"};
     }
     return error_from_errno("cannot create " + directory);
   }
@@ -113,7 +116,9 @@ std::string Session::catalog_path(std::uint32_t dataset) const {
   return directory_ + "/catalog." + std::to_string(dataset);
 }
 
-ControlPage& Session::control() const { return *reinterpret_cast<ControlPage*>(control_.data()); }
+ControlPage& Session::control() const {
+  return *reinterpret_cast<ControlPage*>(control_.data());
+}
 
 Result<StateView> Session::add_dataset(std::uint32_t k, const Catalog& catalog, const std::string& mount,
                                        bool origin_is_posix) {
@@ -162,9 +167,10 @@ void Session::set_phase(SessionPhase phase) const {
 void Session::beat() const {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
-  __atomic_store_n(&control().heartbeat_ns,
-                   static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec),
-                   __ATOMIC_RELEASE);
+  __atomic_store_n(
+      &control().heartbeat_ns,
+      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec),
+      __ATOMIC_RELEASE);
 }
 
 }  // namespace forebay

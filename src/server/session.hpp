@@ -1,4 +1,5 @@
-// Session: makes, and in the end removes, what this node shares with its applications (shared/session_layout.hpp).
+// Session: makes, and in the end removes, what this node shares with its applications
+// (shared/session_layout.hpp).
 #pragma once
 
 #include <cstdint>
@@ -14,14 +15,15 @@
 
 namespace forebay {
 
-// Removes the sessions of this user in `root` (a session's parent directory) that no server holds: what a killed run left.
+// Removes the sessions of this user in `root` (a session's parent directory) that no server holds: what a
+// killed run left.
 void sweep_left_over_sessions(const std::string& root);
 
 class Session {
  public:
-  // Makes `directory` (it must not exist, or be left over) and its parent private, locks it and puts a control page with
-  // the phase `starting` into it. Codes: permission (another user's, a link), unavailable (another server lives there),
-  // no_space, io_error.
+  // Makes `directory` (it must not exist, or be left over) and its parent private, locks it and puts a
+  // control page with the phase `starting` into it. Codes: permission (another user's, a link), unavailable
+  // (another server lives there), no_space, io_error.
   static Result<Session> create(const std::string& directory);
 
   Session() = default;
@@ -34,9 +36,10 @@ class Session {
   [[nodiscard]] std::string catalog_path(std::uint32_t dataset) const;
   [[nodiscard]] std::string socket_path() const { return directory_ + "/socket"; }
 
-  // Makes the state table and the tree of directories of dataset `k`, whose catalog is in place; datasets come in order.
-  // Codes: no_space, io_error.
-  Result<StateView> add_dataset(std::uint32_t k, const Catalog& catalog, const std::string& mount, bool origin_is_posix);
+  // Makes the state table and the tree of directories of dataset `k`, whose catalog is in place; datasets
+  // come in order. Codes: no_space, io_error.
+  Result<StateView> add_dataset(std::uint32_t k, const Catalog& catalog, const std::string& mount,
+                                bool origin_is_posix);
 
   // Fills in the rest of the control page, last its magic.
   struct Identification {

@@ -14,7 +14,8 @@ namespace forebay {
 
 namespace {
 
-// Open directories are few however deep the tree: a level deeper is reached from the one above, and left through "..".
+// Open directories are few however deep the tree: a level deeper is reached from the one above, and left
+// through "..".
 UniqueFd open_directory(int at, const char* name) {
   return UniqueFd(::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
@@ -53,7 +54,8 @@ Status make_session_tree(const std::string& root, const CatalogView& catalog, co
   while (!path.empty()) {
     Level& level = path.back();
     const CatalogEntry& directory = catalog.entry(level.directory);
-    while (level.next_child < directory.count && !has_directory(catalog.entry(directory.first + level.next_child))) {
+    while (level.next_child < directory.count &&
+           !has_directory(catalog.entry(directory.first + level.next_child))) {
       ++level.next_child;
     }
     if (level.next_child == directory.count) {
@@ -92,7 +94,8 @@ Status remove_deep_tree(const std::string& root) {
     }
     return error_from_errno("cannot open " + root);
   }
-  // At each level: remove what is no directory, descend into the first that is; an empty one is removed from above.
+  // At each level: remove what is no directory, descend into the first that is; an empty one is removed from
+  // above.
   std::vector<std::string> path;
   while (true) {
     struct Close {
@@ -109,7 +112,8 @@ Status remove_deep_tree(const std::string& root) {
       if (std::strcmp(found->d_name, ".") == 0 || std::strcmp(found->d_name, "..") == 0) {
         continue;
       }
-      if (::unlinkat(here.get(), found->d_name, 0) == 0 || ::unlinkat(here.get(), found->d_name, AT_REMOVEDIR) == 0) {
+      if (::unlinkat(here.get(), found->d_name, 0) == 0 ||
+          ::unlinkat(here.get(), found->d_name, AT_REMOVEDIR) == 0) {
         continue;
       }
       name = found->d_name;

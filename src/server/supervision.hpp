@@ -1,5 +1,5 @@
-// What `forebay run` and the servers say to each other: JSON, a line each, over the standard input and output of
-// rank 0's `forebay serve` (mpirun and srun carry both, from whatever host).
+// What `forebay run` and the servers say to each other: JSON, a line each, over the standard input and output
+// of rank 0's `forebay serve` (mpirun and srun carry both, from whatever host).
 //
 // run -> rank 0 (stdin). End of file means that run is gone: the servers stop, as after "stop".
 //   {"command":"stop"}                 stop serving; a "report" event follows, then all servers exit 0
@@ -7,11 +7,16 @@
 // rank 0 -> run (stdout); everything else servers say goes to stderr.
 //   {"event":"plan", "fits":bool, "dataset_objects":n, "dataset_bytes":n, "unassigned_bytes":n,
 //    "nodes":[{"node":0,"name":"n0","capacity_bytes":n,"assigned_bytes":n}]}           after the scan
-//   {"event":"ready", "nodes":[{"node":0,"name":"n0","host":"h","session":"/dev/shm/..."}]}   every node serves
-//   {"event":"progress", "bytes":n, "bytes_total":n, "objects":n, "objects_total":n}   while staging, every second
-//   {"event":"staged", "bytes":n, "objects":n, "left_to_origin":n, "errors":n}         all owners have what they own
-//   {"event":"report", ...}            the report's fields but elapsed_s and command_exit (src/server/report.hpp)
-//   {"event":"failed", "code":"no_space", "text":"..."}   the servers cannot start or go on; they exit non-zero
+//   {"event":"ready", "nodes":[{"node":0,"name":"n0","host":"h","session":"/dev/shm/..."}]}   every node
+//   serves
+//   {"event":"progress", "bytes":n, "bytes_total":n, "objects":n, "objects_total":n}   while staging, every
+//   second
+//   {"event":"staged", "bytes":n, "objects":n, "left_to_origin":n, "errors":n}         all owners have what
+//   they own
+//   {"event":"report", ...}            the report's fields but elapsed_s and command_exit
+//   (src/server/report.hpp)
+//   {"event":"failed", "code":"no_space", "text":"..."}   the servers cannot start or go on; they exit
+//   non-zero
 #pragma once
 
 namespace forebay {

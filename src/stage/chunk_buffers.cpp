@@ -53,7 +53,8 @@ ChunkBuffers::Buffer ChunkBuffers::take_locked() {
     idle_.pop_back();
     return {this, std::move(memory)};
   }
-  return {this, std::unique_ptr<std::byte[]>(new std::byte[kChunkBytes])};  // Not zeroed: only what is used is touched.
+  return {this, std::unique_ptr<std::byte[]>(
+                    new std::byte[kChunkBytes])};  // Not zeroed: only what is used is touched.
 }
 
 void ChunkBuffers::give_back(std::unique_ptr<std::byte[]> memory) {

@@ -27,7 +27,8 @@ class ChunkBuffers {
 
    private:
     friend class ChunkBuffers;
-    Buffer(ChunkBuffers* home, std::unique_ptr<std::byte[]> memory) : home_(home), memory_(std::move(memory)) {}
+    Buffer(ChunkBuffers* home, std::unique_ptr<std::byte[]> memory)
+        : home_(home), memory_(std::move(memory)) {}
     ChunkBuffers* home_ = nullptr;
     std::unique_ptr<std::byte[]> memory_;
   };
@@ -37,8 +38,8 @@ class ChunkBuffers {
   static constexpr std::size_t kIdleBuffers = 4;
   explicit ChunkBuffers(std::size_t buffers) : available_(buffers) {}
 
-  // Calls `ready` with a buffer: at once on this thread, or later on the thread that gives one back. `ready` must not
-  // block. Whoever waits is bounded by the stripes in flight.
+  // Calls `ready` with a buffer: at once on this thread, or later on the thread that gives one back. `ready`
+  // must not block. Whoever waits is bounded by the stripes in flight.
   void acquire(Ready ready);
   // False when all are out.
   bool try_acquire(Buffer* into);

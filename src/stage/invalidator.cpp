@@ -43,8 +43,7 @@ void mark_tree(const StagedDataset& dataset, std::uint32_t dataset_index, std::u
 
 void apply_invalidation(const StagedDatasets& datasets, const InvalidateItem& item,
                         const std::function<void(ObjectKey)>& dropped) {
-  if (item.dataset >= datasets.size() ||
-      item.entry >= datasets[item.dataset].view().header().entry_count) {
+  if (item.dataset >= datasets.size() || item.entry >= datasets[item.dataset].view().header().entry_count) {
     return;
   }
   const StagedDataset& dataset = datasets[item.dataset];
@@ -131,7 +130,7 @@ void Invalidator::batch_acknowledged(const Status& status) {
   {
     const std::lock_guard lock(mutex_);
     dones = std::exchange(sent_dones_, {});
-    more = !pending_.empty();
+    more = !pending_.empty() || !pending_dones_.empty();
     sending_ = more;
   }
   for (auto& done : dones) {

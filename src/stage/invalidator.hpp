@@ -1,7 +1,7 @@
 // Invalidator: what must not be served any more, on every node.
 //
-// Marks the entries bypassed here at once, then tells all peers, in batches: one batch is on its way at a time and what
-// comes meanwhile joins the next, so that a flood of writes costs few messages.
+// Marks the entries bypassed here at once, then tells all peers, in batches: one batch is on its way at a
+// time and what comes meanwhile joins the next, so that a flood of writes costs few messages.
 #pragma once
 
 #include <functional>

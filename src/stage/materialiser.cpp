@@ -63,9 +63,11 @@ std::shared_ptr<Materialiser::Flight> Materialiser::materialise(ObjectKey object
   return flight;
 }
 
-// Room for all that is missing is taken before the first byte moves: an object that does not fit costs nothing.
+// Room for all that is missing is taken before the first byte moves: an object that does not fit costs
+// nothing.
 void Materialiser::start(const FlightPtr& flight) {
-  if (!residents_.enter(flight->object, [this, flight] { executor_.post([this, flight] { start(flight); }); })) {
+  if (!residents_.enter(flight->object,
+                        [this, flight] { executor_.post([this, flight] { start(flight); }); })) {
     return;
   }
   flight->entered = true;
@@ -149,7 +151,8 @@ void Materialiser::finish(const FlightPtr& flight) {
   if (flight->entered) {
     residents_.leave(flight->object);
     if (!outcome.status.ok() && !residents_.owned_here(flight->object)) {
-      residents_.remove(flight->object);  // Pieces of an object that did not become whole are of no use to anyone.
+      residents_.remove(
+          flight->object);  // Pieces of an object that did not become whole are of no use to anyone.
     }
   }
   for (auto& done : dones) {

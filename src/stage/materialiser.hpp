@@ -16,7 +16,8 @@ namespace forebay {
 class Materialiser {
  public:
   struct Outcome {
-    Status status;  // Codes: as Stager::Outcome; no_space also for an object larger than this node can ever keep.
+    Status status;  // Codes: as Stager::Outcome; no_space also for an object larger than this node can ever
+                    // keep.
     HitKind hit = HitKind::local;
   };
   // On any thread; must not block.

@@ -1,4 +1,5 @@
-// The requests for stripes that servers send each other, behind their PeerOp. Little endian, as the nodes of one job are.
+// The requests for stripes that servers send each other, behind their PeerOp. Little endian, as the nodes of
+// one job are.
 #pragma once
 
 #include <cstddef>

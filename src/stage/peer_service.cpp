@@ -6,7 +6,8 @@
 
 namespace forebay {
 
-void PeerService::on_request(NodeIndex, std::span<const std::byte> request, std::unique_ptr<Responder> responder) {
+void PeerService::on_request(NodeIndex, std::span<const std::byte> request,
+                             std::unique_ptr<Responder> responder) {
   switch (peer_op_of(request)) {
     case PeerOp::read_chunk:
       return read_chunk(request, std::move(responder));
@@ -15,14 +16,15 @@ void PeerService::on_request(NodeIndex, std::span<const std::byte> request, std:
     case PeerOp::invalidate: {
       // A subtree may be large: off this thread.
       std::vector<std::byte> items(request.begin() + sizeof(PeerOp), request.end());
-      executor_.post([this, items = std::move(items), answer = std::shared_ptr<Responder>(std::move(responder))] {
-        const Status status = invalidator_.apply_request(items);
-        if (status.ok()) {
-          answer->respond(0, [](std::span<std::byte>) { return Status{}; });
-        } else {
-          answer->fail(status.error());
-        }
-      });
+      executor_.post(
+          [this, items = std::move(items), answer = std::shared_ptr<Responder>(std::move(responder))] {
+            const Status status = invalidator_.apply_request(items);
+            if (status.ok()) {
+              answer->respond(0, [](std::span<std::byte>) { return Status{}; });
+            } else {
+              answer->fail(status.error());
+            }
+          });
       return;
     }
     default:
@@ -39,8 +41,9 @@ void PeerService::read_chunk(std::span<const std::byte> bytes, std::unique_ptr<R
   const CatalogEntry& entry = dataset.view().entry(request->entry);
   const ObjectShape shape = shape_of(dataset, entry);
   const std::uint64_t start = request->stripe * shape.stripe_bytes;
-  if (entry.count != request->entry || request->stripe >= stripe_total(shape) || request->bytes > kChunkBytes ||
-      request->offset < start || request->offset - start > stripe_size(shape, request->stripe) ||
+  if (entry.count != request->entry || request->stripe >= stripe_total(shape) ||
+      request->bytes > kChunkBytes || request->offset < start ||
+      request->offset - start > stripe_size(shape, request->stripe) ||
       request->bytes > stripe_size(shape, request->stripe) - (request->offset - start)) {
     return responder->fail(Error{Code::bad_argument, "request for a chunk outside its stripe"});
   }
@@ -53,8 +56,8 @@ void PeerService::read_chunk(std::span<const std::byte> bytes, std::unique_ptr<R
   }
   // Shared, because std::function is copyable.
   auto shared = std::shared_ptr<Responder>(std::move(responder));
-  stager_.bring(StripeRef{ObjectKey{request->dataset, request->entry}, request->stripe}, Stager::Urgency::wanted_now,
-                nullptr,
+  stager_.bring(StripeRef{ObjectKey{request->dataset, request->entry}, request->stripe},
+                Stager::Urgency::wanted_now, nullptr,
                 [this, shared, identity = shape.identity, offset = request->offset,
                  size = request->bytes](const Stager::Outcome& outcome) {
                   if (outcome.status.ok()) {

@@ -6,7 +6,8 @@
 
 namespace forebay {
 
-// Runs on the transport's thread and never blocks it: reading happens when the answer is filled, staging as events.
+// Runs on the transport's thread and never blocks it: reading happens when the answer is filled, staging as
+// events.
 class PeerService final : public RequestHandler {
  public:
   PeerService(const StagedDatasets& datasets, ObjectStore& store, Stager& stager, Invalidator& invalidator,
@@ -19,12 +20,14 @@ class PeerService final : public RequestHandler {
         counters_(counters),
         self_(self) {}
 
-  void on_request(NodeIndex from, std::span<const std::byte> request, std::unique_ptr<Responder> responder) override;
+  void on_request(NodeIndex from, std::span<const std::byte> request,
+                  std::unique_ptr<Responder> responder) override;
 
  private:
   void read_chunk(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
   void kept_stripes(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
-  void answer_chunk(const Identity& identity, std::uint64_t offset, std::uint32_t bytes, Responder& responder);
+  void answer_chunk(const Identity& identity, std::uint64_t offset, std::uint32_t bytes,
+                    Responder& responder);
 
   const StagedDatasets& datasets_;
   ObjectStore& store_;

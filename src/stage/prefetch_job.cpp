@@ -6,9 +6,9 @@
 
 namespace forebay {
 
-std::shared_ptr<PrefetchJob> PrefetchJob::make(const StagedDatasets& datasets, ObjectStore& store, Stager& stager,
-                                               ResidentObjects& residents, Executor& executor, std::uint32_t self,
-                                               Options options) {
+std::shared_ptr<PrefetchJob> PrefetchJob::make(const StagedDatasets& datasets, ObjectStore& store,
+                                               Stager& stager, ResidentObjects& residents, Executor& executor,
+                                               std::uint32_t self, Options options) {
   return std::shared_ptr<PrefetchJob>(
       new PrefetchJob(datasets, store, stager, residents, executor, self, std::move(options)));
 }
@@ -37,6 +37,10 @@ void PrefetchJob::start(Done counted, Done done) {
       self->counted_(self->totals());
     }
     if (self->options_.dry_run) {
+      {
+        const std::lock_guard lock(self->mutex_);
+        self->totals_.finished = true;
+      }
       self->done_(self->totals());
     } else {
       self->pump();

@@ -39,8 +39,8 @@ class PrefetchJob : public std::enable_shared_from_this<PrefetchJob> {
                                            ResidentObjects& residents, Executor& executor, std::uint32_t self,
                                            Options options);
 
-  // `counted` (may be empty) runs once it is known what there is to do, `done` in the end; each once, on a thread of the
-  // executor or one that stages.
+  // `counted` (may be empty) runs once it is known what there is to do, `done` in the end; each once, on a
+  // thread of the executor or one that stages.
   void start(Done counted, Done done);
   [[nodiscard]] Totals totals() const;
 

@@ -1,7 +1,7 @@
 // ReplicaEvictor: makes room by removing what this node can get again from an owner.
 //
-// A clock hand over all objects of the job: what this node owns no stripe of, and what is no longer served, goes. An
-// object that is being brought in stays.
+// A clock hand over all objects of the job: what this node owns no stripe of, and what is no longer served,
+// goes. An object that is being brought in stays.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ class ReplicaEvictor {
   ReplicaEvictor(const StagedDatasets& datasets, ResidentObjects& residents, StageCounters& counters)
       : datasets_(datasets), residents_(residents), counters_(counters) {}
 
-  // Removes replicas until `bytes` were freed or the hand went round once. Returns the bytes freed. Blocks on local I/O.
+  // Removes replicas until `bytes` were freed or the hand went round once. Returns the bytes freed. Blocks on
+  // local I/O.
   std::uint64_t make_room(std::uint64_t bytes);
 
  private:

@@ -20,12 +20,13 @@ class ResidentObjects {
   ResidentObjects(const StagedDatasets& datasets, ObjectStore& store, std::uint32_t self)
       : datasets_(datasets), store_(store), self_(self) {}
 
-  // True: the caller uses the object until leave(). False: it is being removed, and `when_removed` runs later, on the
-  // thread that removed it; it must not block. Never blocks.
+  // True: the caller uses the object until leave(). False: it is being removed, and `when_removed` runs
+  // later, on the thread that removed it; it must not block. Never blocks.
   bool enter(ObjectKey object, std::function<void()> when_removed);
   void leave(ObjectKey object);
 
-  // Takes the object out of this node's buffer. False when it is in use or being removed already. Blocks on local I/O.
+  // Takes the object out of this node's buffer. False when it is in use or being removed already. Blocks on
+  // local I/O.
   bool remove(ObjectKey object);
 
   // Whether this node owns a stripe of it.

@@ -12,9 +12,10 @@ struct StageCounters {
   std::atomic<std::uint64_t> peer_bytes_served{0};  // read here for peers
   std::atomic<std::uint64_t> staged_bytes{0};       // owned stripes made present, wherever they came from
   std::atomic<std::uint64_t> staged_objects{0};
-  std::atomic<std::uint64_t> left_to_origin{0};  // objects given up: changed, gone or unreadable at the origin
-  std::atomic<std::uint64_t> does_not_fit{0};    // stripes that found no room
-  std::atomic<std::uint64_t> errors{0};          // origin, buffer and peer failures, after retries
+  std::atomic<std::uint64_t> left_to_origin{
+      0};                                      // objects given up: changed, gone or unreadable at the origin
+  std::atomic<std::uint64_t> does_not_fit{0};  // stripes that found no room
+  std::atomic<std::uint64_t> errors{0};        // origin, buffer and peer failures, after retries
   std::atomic<std::uint64_t> evicted_objects{0};
 };
 

@@ -65,12 +65,17 @@ inline std::uint64_t stripe_size(const ObjectShape& shape, std::uint32_t number)
 }
 
 // Where a stripe's words are in its dataset's state table.
-inline std::uint32_t stripe_index(const CatalogEntry& entry, std::uint32_t number) { return entry.first + number; }
+inline std::uint32_t stripe_index(const CatalogEntry& entry, std::uint32_t number) {
+  return entry.first + number;
+}
 
-inline std::uint32_t stripe_total(const ObjectShape& shape) { return stripes_of(shape.bytes, shape.stripe_bytes); }
+inline std::uint32_t stripe_total(const ObjectShape& shape) {
+  return stripes_of(shape.bytes, shape.stripe_bytes);
+}
 
-// A stripe that is absent here may be kept, from an earlier run, by a node that is not its owner. Its owner then takes
-// it from there and not from the origin. The hint lives in the checksum word, which means nothing else while absent.
+// A stripe that is absent here may be kept, from an earlier run, by a node that is not its owner. Its owner
+// then takes it from there and not from the origin. The hint lives in the checksum word, which means nothing
+// else while absent.
 inline void set_kept_elsewhere(const StateView& state, std::uint32_t stripe, std::uint32_t node) {
   state.set_absent_hint(stripe, std::uint64_t{node} + 1);
 }

@@ -107,11 +107,16 @@ Result<std::shared_ptr<Landing>> Stager::begin(ObjectKey object, std::uint64_t r
     if (begun.ok()) {
       return std::shared_ptr<Landing>(std::move(begun).value());
     }
-    if (begun.error().code != Code::no_space || stopping_ || reserve_bytes > parts_.store.usage().capacity_bytes ||
-        parts_.evictor.make_room(reserve_bytes) == 0) {
+    if (begun.error().code != Code::no_space || stopping_ ||
+        reserve_bytes > parts_.store.usage().capacity_bytes || parts_.evictor.make_room(reserve_bytes) == 0) {
       return Error{std::move(begun).error()};
     }
   }
+}
+
+void Stager::wait_until_idle() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return flights_.empty(); });
 }
 
 void Stager::start(const FlightPtr& flight) {
@@ -125,7 +130,8 @@ void Stager::start(const FlightPtr& flight) {
     flight->landing = std::move(landing).value();
   }
   if (flight->bytes == 0) {
-    return seal(flight);
+    auto written = flight->landing->write_chunk(flight->offset, {});
+    return written.ok() ? seal(flight) : finish(flight, std::move(written));
   }
   const std::uint32_t owner = set.state.owner(flight->stripe);
   if (owner == kNoOwner) {
@@ -227,8 +233,9 @@ void Stager::read_peer(const FlightPtr& flight, std::uint32_t peer) {
 void Stager::fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attempt) {
   peer_buffers_.acquire([this, flight, chunk, attempt](ChunkBuffers::Buffer acquired) {
     if (stopping_ || flight->failed()) {
-      return flight->executor->post(
-          [this, flight] { peer_chunk_done(flight, Error{Code::cancelled, "staging stopped"}); });
+      return flight->executor->post([this, flight] {
+        peer_chunk_done(flight, Error{Code::cancelled, "staging stopped"});
+      });
     }
     ReadChunkRequest request;
     request.only_if_present = flight->owned ? 1 : 0;
@@ -360,6 +367,9 @@ void Stager::finish(const FlightPtr& flight, Status status) {
     }
     flights_.erase(ObjectKey{object.dataset, flight->stripe}.packed());
     dones = std::move(flight->dones);
+    if (flights_.empty()) {
+      idle_.notify_all();
+    }
   }
   parts_.residents.leave(object);
   if (status.ok() && set.state.bypassed(object.entry)) {

@@ -1,11 +1,13 @@
 // Stager: makes stripes present on this node, each from the one place it should come from.
 //
-// A stripe this node owns comes from the origin (or from a node that kept it in an earlier run); any other from
-// its owner, who stages it first. Whoever wants a stripe that is already on its way joins it, so the origin is read once
-// job-wide. Work moves as events: pool threads do local and origin I/O, nobody waits for a peer.
+// A stripe this node owns comes from the origin (or from a node that kept it in an earlier run); any other
+// from its owner, who stages it first. Whoever wants a stripe that is already on its way joins it, so the
+// origin is read once job-wide. Work moves as events: pool threads do local and origin I/O, nobody waits for
+// a peer.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,7 +31,8 @@ class Stager {
   enum class Urgency { background, wanted_now };
   enum class Source { here, peer, origin };
   struct Outcome {
-    // Codes: changed (left to the origin), no_space, io_error, corrupt, unavailable, timed_out, cancelled, permission, not_found.
+    // Codes: changed (left to the origin), no_space, io_error, corrupt, unavailable, timed_out, cancelled,
+    // permission, not_found.
     Status status;
     Source source = Source::here;
   };
@@ -38,7 +41,8 @@ class Stager {
   // Grows while a stripe is on its way: silence means that it hangs.
   using Progress = std::shared_ptr<std::atomic<std::uint64_t>>;
 
-  // All outlive the Stager. The executors are two, so that what is wanted now does not queue behind prefetching.
+  // All outlive the Stager. The executors are two, so that what is wanted now does not queue behind
+  // prefetching.
   struct Parts {
     const StagedDatasets& datasets;
     ObjectStore& store;
@@ -60,8 +64,8 @@ class Stager {
 
   explicit Stager(const Parts& parts) : parts_(parts) {}
 
-  // Never blocks; from any thread. `done` may run before bring() returns. `landing`: one of the object with room reserved
-  // for this stripe, or none. Callers bound how many they have in flight.
+  // Never blocks; from any thread. `done` may run before bring() returns. `landing`: one of the object with
+  // room reserved for this stripe, or none. Callers bound how many they have in flight.
   Progress bring(StripeRef stripe, Urgency urgency, std::shared_ptr<Landing> landing, Done done);
 
   // All stripes are present, the object has no final name yet: gives it one. Blocks on local I/O.
@@ -72,6 +76,9 @@ class Stager {
 
   // From now on everything ends soon, with `cancelled`.
   void stop() { stopping_ = true; }
+  // After stop(), and once the transport has stopped: returns when nothing is on its way. Takes as long as an
+  // origin or disk takes to answer.
+  void wait_until_idle();
   [[nodiscard]] const std::atomic<bool>& stopping() const { return stopping_; }
 
  private:
@@ -92,7 +99,9 @@ class Stager {
   void leave_to_origin(Flight& flight, const Error& error);
   void spread_chunks(const FlightPtr& flight, const std::function<void(std::uint32_t)>& run);
 
-  [[nodiscard]] const StagedDataset& dataset(ObjectKey object) const { return parts_.datasets[object.dataset]; }
+  [[nodiscard]] const StagedDataset& dataset(ObjectKey object) const {
+    return parts_.datasets[object.dataset];
+  }
   [[nodiscard]] std::uint32_t self() const { return parts_.transport.self().value; }
 
   const Parts parts_;
@@ -100,6 +109,7 @@ class Stager {
   ChunkBuffers peer_buffers_{kPeerChunksMax};
   ChunkBuffers origin_buffers_{kOriginChunksMax};
   std::mutex mutex_;
+  std::condition_variable idle_;
   std::unordered_map<std::uint64_t, FlightPtr> flights_;  // By dataset and stripe.
 };
 

@@ -114,7 +114,8 @@ class Client {
     MessageHeader header;
     std::memcpy(&header, packet.data(), sizeof header);
     Reply reply{static_cast<MessageKind>(header.kind),
-                packet.substr(sizeof header, static_cast<std::size_t>(got) - sizeof header), {}};
+                packet.substr(sizeof header, static_cast<std::size_t>(got) - sizeof header),
+                {}};
     if (const cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
@@ -212,8 +213,8 @@ BOOST_FIXTURE_TEST_CASE(invalidations_reach_the_service, Served) {
   InvalidateRequest request{};
   request.count = 2;
   Client client(path());
-  client.send(MessageKind::invalidate,
-              {reinterpret_cast<const char*>(&request) + sizeof request.header, sizeof request - sizeof request.header});
+  client.send(MessageKind::invalidate, {reinterpret_cast<const char*>(&request) + sizeof request.header,
+                                        sizeof request - sizeof request.header});
   const auto reply = client.receive();
   BOOST_TEST_REQUIRE(reply.has_value());
   BOOST_TEST((reply->kind == MessageKind::done));
@@ -240,8 +241,8 @@ BOOST_FIXTURE_TEST_CASE(garbage_costs_the_sender_its_connection_and_nobody_else_
   InvalidateRequest request{};
   request.count = kInvalidatesMax + 1;
   Client greedy(path());
-  greedy.send(MessageKind::invalidate,
-              {reinterpret_cast<const char*>(&request) + sizeof request.header, sizeof request - sizeof request.header});
+  greedy.send(MessageKind::invalidate, {reinterpret_cast<const char*>(&request) + sizeof request.header,
+                                        sizeof request - sizeof request.header});
   BOOST_TEST(!greedy.receive().has_value());
   Client client(path());
   client.ask_for(1);

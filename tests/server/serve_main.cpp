@@ -9,8 +9,9 @@
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::cerr << "usage: serve_main SESSION BUFFER ORIGIN [simulate=1] [capacity=N] [stripe=N] [prefetch=off] "
-                 "[standalone=1] [supervised=1]\n";
+    std::cerr
+        << "usage: serve_main SESSION BUFFER ORIGIN [simulate=1] [capacity=N] [stripe=N] [prefetch=off] "
+           "[standalone=1] [supervised=1]\n";
     return 2;
   }
   forebay::ServeOptions options;

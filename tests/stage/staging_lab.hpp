@@ -46,7 +46,9 @@ class WatchedOrigin final : public Origin {
   [[nodiscard]] bool is_posix() const override { return true; }
   Result<OriginAttributes> root_attributes() override { return inner_->root_attributes(); }
   Result<DirectoryListing> list(const std::string& directory) override { return inner_->list(directory); }
-  Result<CatalogFileSystem> file_system(const std::string& path) override { return inner_->file_system(path); }
+  Result<CatalogFileSystem> file_system(const std::string& path) override {
+    return inner_->file_system(path);
+  }
   Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected) override {
     FOREBAY_ASSIGN(reader, inner_->open(path, expected));
     return std::unique_ptr<OriginReader>(std::make_unique<Reader>(*this, path, std::move(reader)));
@@ -88,7 +90,8 @@ struct LabOptions {
 // Nodes over `tree`, with buffers that outlive the lab below `buffers`.
 class StagingLab {
  public:
-  StagingLab(const std::filesystem::path& tree, const std::filesystem::path& buffers, const LabOptions& options)
+  StagingLab(const std::filesystem::path& tree, const std::filesystem::path& buffers,
+             const LabOptions& options)
       : origin(open_origin(tree.string()).value()),
         network_(std::make_unique<InProcessNetwork>(options.nodes, fills_)) {
     CatalogBuilder builder(origin.canonical_name(), options.stripe_bytes);
@@ -108,7 +111,8 @@ class StagingLab {
       auto& one = *nodes_.emplace_back(std::make_unique<Node>());
       one.state_memory.resize(StateView::file_bytes(header.entry_count, header.stripe_count) / 8 + 1);
       StateView::format(one.state_memory.data(), header.entry_count, header.stripe_count);
-      one.store = ObjectStore::open({(buffers / members[node].name).string(), options.capacity_bytes, 1}).value();
+      one.store =
+          ObjectStore::open({(buffers / members[node].name).string(), options.capacity_bytes, 1}).value();
       StagedDatasets datasets{{&origin, catalog_.get(), StateView(one.state_memory.data()), "/data"}};
       assign_owners(datasets, members);
       kept.push_back(mark_kept(datasets, *one.store));
@@ -143,8 +147,9 @@ class StagingLab {
 
   std::future<Materialiser::Outcome> start_materialise(std::uint32_t node, const std::string& path) {
     auto promise = std::make_shared<std::promise<Materialiser::Outcome>>();
-    core(node).materialiser.materialise(object_of(core(node).datasets, 0, entry(path)),
-                                        [promise](const Materialiser::Outcome& outcome) { promise->set_value(outcome); });
+    core(node).materialiser.materialise(
+        object_of(core(node).datasets, 0, entry(path)),
+        [promise](const Materialiser::Outcome& outcome) { promise->set_value(outcome); });
     return promise->get_future();
   }
   Materialiser::Outcome materialise(std::uint32_t node, const std::string& path) {
@@ -155,16 +160,17 @@ class StagingLab {
     const CatalogEntry& found = catalog_->view().entry(object_of(core(node).datasets, 0, entry(path)).entry);
     std::string bytes(found.size, '\0');
     auto opened = core(node).store.open_object(identity_of(found));
-    if (!opened.ok() || ::pread(opened->get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    if (!opened.ok() ||
+        ::pread(opened->get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
       return {};
     }
     return bytes;
   }
   std::future<PrefetchJob::Totals> start_prefetch(std::uint32_t node, PrefetchJob::Options options = {}) {
     auto promise = std::make_shared<std::promise<PrefetchJob::Totals>>();
-    core(node).make_prefetch(std::move(options))->start(nullptr, [promise](const PrefetchJob::Totals& totals) {
-      promise->set_value(totals);
-    });
+    core(node)
+        .make_prefetch(std::move(options))
+        ->start(nullptr, [promise](const PrefetchJob::Totals& totals) { promise->set_value(totals); });
     return promise->get_future();
   }
   void prefetch_all() {

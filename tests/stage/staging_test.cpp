@@ -145,7 +145,8 @@ BOOST_AUTO_TEST_CASE(an_object_that_changes_while_it_is_staged_is_left_to_the_or
   const auto outcome = lab.materialise((owner + 1) % 3, "one");
   BOOST_TEST_REQUIRE(!outcome.status.ok());
   BOOST_TEST((outcome.status.error().code == Code::changed));
-  // The broadcast was queued before the failure was told: one more round trip through it proves that it arrived.
+  // The broadcast was queued before the failure was told: one more round trip through it proves that it
+  // arrived.
   std::promise<Status> told;
   lab.core(owner).invalidator.invalidate({}, [&told](const Status& status) { told.set_value(status); });
   BOOST_TEST(told.get_future().get().ok());
@@ -180,7 +181,8 @@ BOOST_AUTO_TEST_CASE(an_invalidated_object_is_served_by_no_node_under_none_of_it
   BOOST_TEST(lab.materialise(1, "one").status.ok());
   const InvalidateItem item{0, lab.entry("sub/other"), static_cast<std::uint32_t>(InvalidateScope::entry)};
   std::promise<Status> told;
-  lab.core(1).invalidator.invalidate(std::span(&item, 1), [&told](const Status& status) { told.set_value(status); });
+  lab.core(1).invalidator.invalidate(std::span(&item, 1),
+                                     [&told](const Status& status) { told.set_value(status); });
   BOOST_TEST(told.get_future().get().ok());
   for (std::uint32_t node = 0; node < 2; ++node) {
     BOOST_TEST(lab.state(node).bypassed(object_of(lab.core(node).datasets, 0, lab.entry("one")).entry));
@@ -194,7 +196,8 @@ BOOST_AUTO_TEST_CASE(invalidating_a_directory_with_all_below_it_reaches_everythi
   StagingLab lab(tree.root(), tree.buffers(), {.nodes = 2});
   const InvalidateItem item{0, lab.entry("sub"), static_cast<std::uint32_t>(InvalidateScope::subtree)};
   std::promise<Status> told;
-  lab.core(0).invalidator.invalidate(std::span(&item, 1), [&told](const Status& status) { told.set_value(status); });
+  lab.core(0).invalidator.invalidate(std::span(&item, 1),
+                                     [&told](const Status& status) { told.set_value(status); });
   BOOST_TEST(told.get_future().get().ok());
   BOOST_TEST(lab.state(1).bypassed(lab.entry("sub")));
   BOOST_TEST(lab.state(1).bypassed(lab.entry("sub/small7")));
@@ -285,9 +288,11 @@ BOOST_AUTO_TEST_CASE(verifying_finds_damage_in_the_buffer_and_stages_again) {
   const auto bytes = tree.add("one", 5000);
   StagingLab lab(tree.root(), tree.buffers(), {});
   lab.prefetch_all();
-  for (const auto& file : std::filesystem::recursive_directory_iterator(lab.core(0).store.objects_directory())) {
+  for (const auto& file :
+       std::filesystem::recursive_directory_iterator(lab.core(0).store.objects_directory())) {
     if (file.is_regular_file()) {
-      std::filesystem::permissions(file, std::filesystem::perms::owner_write, std::filesystem::perm_options::add);
+      std::filesystem::permissions(file, std::filesystem::perms::owner_write,
+                                   std::filesystem::perm_options::add);
       std::fstream(file.path(), std::ios::in | std::ios::out | std::ios::binary) << "damage";
     }
   }
