@@ -1,7 +1,8 @@
 // A session made by hand, and a server of which one can ask anything: what the interposer's tests run
 // against.
 //
-//   fixture_session ORIGIN MOUNT SESSION BUFFER [--absent PATH]... [--nowhere PATH]... [--behave HOW]
+//   fixture_session ORIGIN MOUNT SESSION BUFFER [--absent PATH]... [--nowhere PATH]... [--behave HOW] [--log
+//   off]
 //
 // Scans ORIGIN, makes SESSION and BUFFER (both must not exist), stages all objects but the absent ones (their
 // owner is this node) and those that fit nowhere, prints "ready", and answers requests until its standard
@@ -45,6 +46,7 @@ struct Options {
   std::set<std::string> absent;
   std::set<std::string> nowhere;
   std::string behave = "serve";
+  bool quiet = false;
 };
 
 [[noreturn]] void die(const std::string& text) {
@@ -282,6 +284,8 @@ class Fixture {
     reply(client, &failed, sizeof failed, {});
   }
 
+  std::ostream& log() { return options_.quiet ? nowhere_ : std::cout; }
+
   void answer(int client) {
     Request request{};
     const auto bytes = ::recv(client, &request, sizeof request, 0);
@@ -291,13 +295,13 @@ class Fixture {
     const auto kind = static_cast<MessageKind>(request.header.kind);
     if (kind == MessageKind::invalidate) {
       for (std::uint32_t i = 0; i < request.invalidate.count; ++i) {
-        std::cout << "invalidate " << catalog_.front().path_of(request.invalidate.items[i].entry)
-                  << (request.invalidate.items[i].scope == 0 ? " entry" : " subtree") << std::endl;
+        log() << "invalidate " << catalog_.front().path_of(request.invalidate.items[i].entry)
+              << (request.invalidate.items[i].scope == 0 ? " entry" : " subtree") << std::endl;
       }
       const MessageHeader done = header_of(MessageKind::done, sizeof done);
       reply(client, &done, sizeof done, {});
     } else if (kind == MessageKind::materialise) {
-      std::cout << "materialise " << catalog_.front().path_of(request.materialise.entry) << std::endl;
+      log() << "materialise " << catalog_.front().path_of(request.materialise.entry) << std::endl;
       materialise(client, request.materialise.entry);
     }
   }
@@ -328,6 +332,7 @@ class Fixture {
   }
 
   Options options_;
+  std::ostream nowhere_{nullptr};
   std::unique_ptr<Origin> origin_;
   std::vector<Catalog> catalog_;
   MappedFile state_file_;
@@ -344,7 +349,7 @@ int main(int argc, char** argv) {
                  "[--behave HOW]\n";
     return 2;
   }
-  forebay::Options options{argv[1], argv[2], argv[3], argv[4], {}, {}};
+  forebay::Options options{argv[1], argv[2], argv[3], argv[4], {}, {}, "serve", false};
   for (int i = 5; i + 1 < argc; i += 2) {
     const std::string flag = argv[i];
     if (flag == "--absent") {
@@ -353,6 +358,8 @@ int main(int argc, char** argv) {
       options.nowhere.insert(argv[i + 1]);
     } else if (flag == "--behave") {
       options.behave = argv[i + 1];
+    } else if (flag == "--log") {
+      options.quiet = argv[i + 1] == std::string("off");
     }
   }
   forebay::Fixture(options).serve();
