@@ -21,7 +21,7 @@ struct Root {
     path = pattern;
   }
   ~Root() { static_cast<void>(remove_deep_tree(path.string()).ok()); }
-  [[nodiscard]] std::string session(const char* name) const { return (path / "sessions" / name).string(); }
+  [[nodiscard]] std::string place(const char* name) const { return (path / "sessions" / name).string(); }
   fs::path path;
 };
 
@@ -29,7 +29,7 @@ struct Root {
 
 BOOST_FIXTURE_TEST_CASE(a_session_is_private_and_gone_in_the_end, Root) {
   {
-    auto session = Session::create(session("one"));
+    auto session = Session::create(place("one"));
     BOOST_TEST_REQUIRE(session.ok());
     struct stat info {};
     BOOST_TEST(::stat(session->directory().c_str(), &info) == 0);
@@ -38,32 +38,32 @@ BOOST_FIXTURE_TEST_CASE(a_session_is_private_and_gone_in_the_end, Root) {
     BOOST_TEST(session->publish({0, 1, "/objects", 1}).ok());
     BOOST_TEST(session->control().magic == kControlMagic);
   }
-  BOOST_TEST(!fs::exists(session("one")));
+  BOOST_TEST(!fs::exists(place("one")));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_session_that_is_held_is_not_taken, Root) {
-  auto first = Session::create(session("one"));
+  auto first = Session::create(place("one"));
   BOOST_TEST_REQUIRE(first.ok());
-  auto second = Session::create(session("one"));
+  auto second = Session::create(place("one"));
   BOOST_TEST_REQUIRE(!second.ok());
   BOOST_TEST((second.error().code == Code::unavailable));
-  BOOST_TEST(fs::exists(session("one") + "/control"));
+  BOOST_TEST(fs::exists(place("one") + "/control"));
 }
 
 BOOST_FIXTURE_TEST_CASE(what_a_killed_server_left_is_swept_by_the_next, Root) {
-  fs::create_directories(session("dead") + "/tree.0/a/b");
-  std::ofstream(session("dead") + "/lock") << "";
-  auto living = Session::create(session("living"));
+  fs::create_directories(place("dead") + "/tree.0/a/b");
+  std::ofstream(place("dead") + "/lock") << "";
+  auto living = Session::create(place("living"));
   BOOST_TEST_REQUIRE(living.ok());
-  BOOST_TEST(!fs::exists(session("dead")));
+  BOOST_TEST(!fs::exists(place("dead")));
   sweep_left_over_sessions((path / "sessions").string());
-  BOOST_TEST(fs::exists(session("living") + "/lock"));
+  BOOST_TEST(fs::exists(place("living") + "/lock"));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_link_in_the_place_of_the_sessions_is_refused, Root) {
   fs::create_directories(path / "elsewhere");
   fs::create_symlink(path / "elsewhere", path / "sessions");
-  BOOST_TEST(!Session::create(session("one")).ok());
+  BOOST_TEST(!Session::create(place("one")).ok());
   BOOST_TEST(fs::is_empty(path / "elsewhere"));
 }
 
