@@ -16,7 +16,7 @@ fail() {
 servers() {  # RANKS BUFFER [ARGUMENT...]
   local ranks=$1 buffer=$2
   shift 2
-  exec mpirun -np "$ranks" --mca pml ob1 --mca btl vader,self --mca osc rdma --oversubscribe --bind-to none \
+  exec mpirun -np "$ranks" --mca pml ob1 --mca btl vader,self --mca osc rdma,pt2pt --oversubscribe --bind-to none \
     --mca odls_base_sigkill_timeout 8 "$serve" "$sessions/s" "$buffer" "$scratch/tree" simulate=1 "$@"
 }
 field() {  # NAME FILE
@@ -24,7 +24,7 @@ field() {  # NAME FILE
 }
 # Ends when FILE has PATTERN, or fails when PROCESS ends before.
 await() {  # PATTERN FILE PROCESS
-  timeout 60 tail -n +1 -f --pid="$3" "$2" | grep -q -m1 "$1" || fail "no $1 in $2"
+  grep -q -m1 "$1" < <(timeout 60 tail -n +1 -f --pid="$3" "$2") || fail "no $1 in $2"
 }
 
 mkdir -p "$scratch/tree/deep/er"
