@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "cli/process_table.hpp"
+#include "cli/say.hpp"
 
 namespace forebay {
 
@@ -13,7 +12,7 @@ void CommandGroup::start(const ChildOptions& options) {
   exit_codes_.push_back(0);
   const auto pid = start_child(options);
   if (!pid.ok()) {
-    fmt::print(stderr, "forebay: {}\n", pid.error().text);
+    say_line(pid.error().text);
     exit_codes_[place] = pid.error().errno_value == ENOENT ? 127 : 126;
     return;
   }

@@ -116,6 +116,12 @@ int CommandLine::run(int argc, char** argv) {
         chosen.empty() ? "forebay --help" : fmt::format("forebay {} --help", chosen.front()->get_name());
     return fail_with(Error{Code::bad_argument, fmt::format("{} (see `{}`)", text, help)});
   };
+  const bool known = argc < 2 || argv[1][0] == '-' ||
+                     std::any_of(verbs_.begin(), verbs_.end(),
+                                 [&](const auto& verb) { return verb.first->get_name() == argv[1]; });
+  if (!known) {
+    return usage(fmt::format("unknown verb '{}'", argv[1]));
+  }
   try {
     app_.parse(arguments);
   } catch (const CLI::CallForHelp&) {

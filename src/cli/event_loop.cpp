@@ -30,6 +30,8 @@ Result<EventLoop> EventLoop::create(std::span<const int> signals) {
   if (::sigprocmask(SIG_BLOCK, &set, &before) != 0) {
     return error_from_errno("cannot block signals");
   }
+  // A pipe whose reader left is an error of that write, not our end: there are children to look after.
+  ::signal(SIGPIPE, SIG_IGN);
   UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.valid()) {
     return error_from_errno("cannot wait for signals");

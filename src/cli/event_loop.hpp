@@ -21,7 +21,7 @@ class EventLoop {
   using OnSignal = std::function<void(const signalfd_siginfo&)>;
 
   // Blocks `signals` and SIGCHLD for this thread (make it before any other thread) and the children to come
-  // are expected to unblock them. Codes: io_error (no descriptors left).
+  // are expected to unblock them. Ignores SIGPIPE. Codes: io_error (no descriptors left).
   static Result<EventLoop> create(std::span<const int> signals);
   EventLoop(EventLoop&&) = default;
   EventLoop& operator=(EventLoop&&) = default;

@@ -4,10 +4,9 @@
 #include <cstdlib>
 #include <memory>
 
-#include <fmt/format.h>
-
 #include "cli/exit_code.hpp"
 #include "cli/interposer.hpp"
+#include "cli/say.hpp"
 #include "cli/session_finder.hpp"
 #include "cli/verbs.hpp"
 
@@ -45,7 +44,7 @@ int become(const std::vector<std::string>& command, const Environment& environme
   ::signal(SIGPIPE, SIG_DFL);
   ::execvpe(argv.front(), argv.data(), variables.data());
   const auto error = error_from_errno("cannot start " + command.front());
-  fmt::print(stderr, "forebay: {}\n", error.text);
+  say_line(error.text);
   return error.errno_value == ENOENT ? 127 : 126;
 }
 
@@ -62,7 +61,7 @@ int exec_command(const std::vector<std::string>& command, const ExecOptions& opt
   if (options.require) {
     return fail_with(environment.error());
   }
-  fmt::print(stderr, "forebay: {}; the command runs without forebay\n", environment.error().text);
+  say_line(environment.error().text + "; the command runs without forebay");
   return become(command, without);
 }
 

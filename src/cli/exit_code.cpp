@@ -1,16 +1,15 @@
 #include "cli/exit_code.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
-#include <fmt/format.h>
+#include "cli/say.hpp"
 
 namespace forebay {
 
 int fail_with(const Error& error) {
   auto line = error.text;
   std::replace(line.begin(), line.end(), '\n', ' ');
-  fmt::print(stderr, "forebay: {}\n", line);
+  say_line(line);
   return static_cast<int>(error.code == Code::bad_argument ? ExitCode::usage : ExitCode::failed);
 }
 

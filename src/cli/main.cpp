@@ -1,12 +1,9 @@
 // The composition root of the one program, forebay.
-#include <signal.h>
-
 #include "cli/command_line.hpp"
 #include "cli/verbs.hpp"
 #include "common/log.hpp"
 
 int main(int argc, char** argv) {
-  ::signal(SIGPIPE, SIG_IGN);  // A pipe whose reader left is an error of that write, not our end.
   forebay::log_start("", forebay::LogLevel::info);
   forebay::CommandLine line;
   forebay::add_run_verb(line);

@@ -11,6 +11,7 @@
 #include "cli/interposer.hpp"
 #include "cli/mpi_choice.hpp"
 #include "cli/run_report.hpp"
+#include "cli/say.hpp"
 #include "cli/serve_arguments.hpp"
 #include "cli/session_finder.hpp"
 #include "common/size_text.hpp"
@@ -49,12 +50,12 @@ RunSupervisor::RunSupervisor(EventLoop& loop, const Settings& settings, std::vec
 
 void RunSupervisor::say(const std::string& text) const {
   if (!settings_.quiet) {
-    fmt::print(stderr, "forebay: {}\n", text);
+    say_line(text);
   }
 }
 
 void RunSupervisor::warn(const std::string& text) const {
-  fmt::print(stderr, "forebay: {}\n", text);
+  say_line(text);
 }
 
 void RunSupervisor::on_signal(const signalfd_siginfo& info) {
@@ -80,14 +81,14 @@ void RunSupervisor::on_event(const nlohmann::json& event) {
       sessions_.push_back(node.value("session", ""));
     }
     ready_at_ = Clock::now();
+    say(fmt::format("{} ready after {}", description_,
+                    format_duration(std::chrono::duration<double>(*ready_at_ - start_).count())));
   } else if (kind == "progress" && showing_progress_) {
-    fmt::print(stderr, "{}",
-               progress_.line_for({number_of(event, "bytes"), number_of(event, "bytes_total"),
-                                   number_of(event, "objects"), number_of(event, "objects_total")},
-                                  Clock::now()));
-    std::fflush(stderr);
+    say_raw(progress_.line_for({number_of(event, "bytes"), number_of(event, "bytes_total"),
+                                number_of(event, "objects"), number_of(event, "objects_total")},
+                               Clock::now()));
   } else if (kind == "staged") {
-    fmt::print(stderr, "{}", progress_.finish());
+    say_raw(progress_.finish());
     staged_ = event;
     say(staged_line(staged_,
                     std::chrono::duration<double>(Clock::now() - ready_at_.value_or(start_)).count()));
@@ -100,7 +101,7 @@ void RunSupervisor::on_event(const nlohmann::json& event) {
 
 void RunSupervisor::on_servers_end() {
   if (ready_at_ && !stopping_) {
-    fmt::print(stderr, "{}", progress_.finish());
+    say_raw(progress_.finish());
     why_without_ =
         failure_.empty() ? fmt::format("the servers ended (exit code {})", servers_->exit_code()) : failure_;
     warn(fmt::format(
@@ -149,6 +150,7 @@ bool RunSupervisor::try_start(const Launcher& launcher, const Environment& mpi_v
 }
 
 bool RunSupervisor::start_servers(const Launcher& launcher) {
+  description_ = launcher.description();
   const auto give_up = [this] { return first_signal_ != 0; };
   for (const bool remember : {true, false}) {
     auto choice = choose_mpi(loop_, launcher, settings_.mpi, remember, give_up);
@@ -161,8 +163,6 @@ bool RunSupervisor::start_servers(const Launcher& launcher) {
                       outcome_text(choice->outcomes, choice->name)));
     }
     if (try_start(launcher, choice->variables)) {
-      say(fmt::format("{} ready after {}", launcher.description(),
-                      format_duration(std::chrono::duration<double>(*ready_at_ - start_).count())));
       return true;
     }
     if (!failure_.empty()) {
@@ -183,7 +183,7 @@ void RunSupervisor::wait_until_staged() {
   showing_progress_ = !settings_.quiet;
   loop_.wait([this] { return !staged_.is_null() || !servers_->running() || first_signal_ != 0; });
   showing_progress_ = false;
-  fmt::print(stderr, "{}", progress_.finish());
+  say_raw(progress_.finish());
 }
 
 Environment RunSupervisor::command_environment(std::uint32_t node, const std::string& session,

@@ -58,6 +58,7 @@ class RunSupervisor {
   const Settings& settings_;
   std::vector<std::string> command_;
   std::string session_id_;
+  std::string description_;  // of the launcher in use
   std::unique_ptr<ServerJob> servers_;
   CommandGroup commands_;
   StagingProgress progress_;

@@ -8,6 +8,7 @@
 
 #include "cli/child_process.hpp"
 #include "cli/process_table.hpp"
+#include "cli/say.hpp"
 
 namespace forebay {
 namespace {
@@ -79,7 +80,7 @@ void ServerJob::on_error(std::string_view line, bool forward_all) {
     lines_.pop_front();
   }
   if (forward_all || line.starts_with("forebay")) {
-    fmt::print(stderr, "{}\n", line);
+    say_raw(std::string(line) + "\n");
   }
 }
 

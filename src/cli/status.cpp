@@ -91,14 +91,18 @@ int print_once(const StatusOptions& options, Sample& sample) {
     return fail_with(answer.error());
   }
   const auto now = Clock::now();
+  std::string text;
   if (options.request.json) {
     fmt::print("{}\n",
                answer->dump(options.watch ? -1 : 2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     const bool clear = options.watch && ::isatty(STDOUT_FILENO) == 1;
-    fmt::print("{}{}", clear ? "\x1b[H\x1b[2J" : "", table_of(*answer, sample, now));
+    text = fmt::format("{}{}", clear ? "\x1b[H\x1b[2J" : "", table_of(*answer, sample, now));
   }
-  std::fflush(stdout);
+  // Whoever watched may be gone (`status --watch | head`).
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    return static_cast<int>(ExitCode::failed);
+  }
   sample = sample_of(*answer, now);
   return static_cast<int>(ExitCode::done);
 }

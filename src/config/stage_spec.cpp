@@ -11,8 +11,8 @@ namespace {
 
 // Where the separator is: the last unescaped '=' with a '/' behind it.
 std::optional<std::size_t> separator_of(std::string_view text) {
-  for (std::size_t at = text.size(); at-- > 1;) {
-    if (text[at] == '=' && at + 1 < text.size() && text[at + 1] == '/' && text[at - 1] != '\\') {
+  for (std::size_t at = text.size(); at-- > 0;) {
+    if (text[at] == '=' && at + 1 < text.size() && text[at + 1] == '/' && (at == 0 || text[at - 1] != '\\')) {
       return at;
     }
   }
