@@ -6,8 +6,8 @@ import sys
 
 LINES_MAX = 600
 FOLDERS = ["src", "include", "tests", "examples", "jobscripts", ".ci"]
-# Directories of one person or one machine. Pages may show "/home/you/..." to a reader.
-MACHINE_PATH = re.compile(r"(?<![\w./$}*-])/(?:home/(?!you\b)|root/|Users/|work/|mnt/[a-z]+/[a-z])")
+# Directories of one person or one machine. Pages may show "/home/you/..." to a reader, tests "/home/me".
+MACHINE_PATH = re.compile(r"(?<![\w./$}*-])/(?:home/(?!you\b|me\b)|root/|Users/|work/|mnt/[a-z]+/[a-z])")
 
 
 def texts(project):
