@@ -6,6 +6,9 @@ namespace forebay {
 
 std::uint64_t ReplicaEvictor::make_room(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
+  if (!may_find_.exchange(false)) {
+    return 0;
+  }
   std::uint64_t entries = 0;
   for (const auto& dataset : datasets_) {
     entries += dataset.view().header().entry_count;
@@ -30,7 +33,12 @@ std::uint64_t ReplicaEvictor::make_room(std::uint64_t bytes) {
     if (residents_.remove(object)) {
       freed += here;
       counters_.evicted_objects.fetch_add(1, std::memory_order_relaxed);
+    } else {
+      may_find_ = true;  // In use now.
     }
+  }
+  if (freed >= wanted) {
+    may_find_ = true;
   }
   return freed;
 }

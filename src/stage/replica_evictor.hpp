@@ -4,6 +4,7 @@
 // goes. An object that is being brought in stays.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 
@@ -21,6 +22,10 @@ class ReplicaEvictor {
   // local I/O.
   std::uint64_t make_room(std::uint64_t bytes);
 
+  // A replica landed: the next sweep may find something. Without this, a full buffer of owned stripes would be swept
+  // again, all entries of it, for each object that has no room.
+  void note_replica() { may_find_ = true; }
+
  private:
   const StagedDatasets& datasets_;
   ResidentObjects& residents_;
@@ -28,6 +33,7 @@ class ReplicaEvictor {
   std::mutex mutex_;  // One sweep at a time.
   std::uint32_t dataset_ = 0;
   std::uint32_t entry_ = 0;
+  std::atomic<bool> may_find_{true};  // What earlier runs left may be there.
 };
 
 }  // namespace forebay

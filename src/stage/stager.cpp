@@ -130,8 +130,7 @@ void Stager::start(const FlightPtr& flight) {
     flight->landing = std::move(landing).value();
   }
   if (flight->bytes == 0) {
-    auto written = flight->landing->write_chunk(flight->offset, {});
-    return written.ok() ? seal(flight) : finish(flight, std::move(written));
+    return bring_empty(flight);
   }
   const std::uint32_t owner = set.state.owner(flight->stripe);
   if (owner == kNoOwner) {
@@ -144,6 +143,21 @@ void Stager::start(const FlightPtr& flight) {
     return read_peer(flight, keeper);
   }
   read_origin(flight);
+}
+
+// No byte to read, but its owner still sees whether it stayed empty.
+void Stager::bring_empty(const FlightPtr& flight) {
+  if (flight->owned) {
+    flight->source = Source::origin;
+    const StagedDataset& set = dataset(flight->ref.object);
+    const auto opened = set.origin->open(set.catalog->path_of(flight->ref.object.entry),
+                                         set.view().entry(flight->ref.object.entry));
+    if (!opened.ok()) {
+      return finish(flight, opened.error());
+    }
+  }
+  auto written = flight->landing->write_chunk(flight->offset, {});
+  return written.ok() ? seal(flight) : finish(flight, std::move(written));
 }
 
 void Stager::spread_chunks(const FlightPtr& flight, const std::function<void(std::uint32_t)>& run) {
@@ -314,7 +328,9 @@ void Stager::seal(const FlightPtr& flight) {
       published = inode.error();
     }
   }
-  if (flight->owned) {
+  if (!flight->owned) {
+    parts_.evictor.note_replica();
+  } else {
     parts_.counters.staged_bytes.fetch_add(flight->bytes, std::memory_order_relaxed);
     if (whole) {
       parts_.counters.staged_objects.fetch_add(1, std::memory_order_relaxed);

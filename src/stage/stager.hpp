@@ -87,6 +87,7 @@ class Stager {
 
   void launch(const FlightPtr& flight);
   void start(const FlightPtr& flight);
+  void bring_empty(const FlightPtr& flight);
   void read_origin(const FlightPtr& flight);
   void read_origin_chunk(const FlightPtr& flight, std::uint32_t chunk);
   Status copy_origin_chunk(Flight& flight, std::uint32_t chunk);

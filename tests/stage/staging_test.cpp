@@ -157,6 +157,19 @@ BOOST_AUTO_TEST_CASE(an_object_that_changes_while_it_is_staged_is_left_to_the_or
   BOOST_TEST(lab.core(owner).counters.left_to_origin == 1U);
 }
 
+// Truncated when it was listed, written since: it must not be served as empty.
+BOOST_AUTO_TEST_CASE(an_empty_object_that_grew_since_the_scan_is_left_to_the_origin) {
+  Tree tree;
+  tree.add("one", 0);
+  StagingLab lab(tree.root(), tree.buffers(), {.nodes = 2});
+  tree.add("one", 10);
+  const std::uint32_t owner = lab.owner("one");
+  const auto outcome = lab.materialise(owner, "one");
+  BOOST_TEST_REQUIRE(!outcome.status.ok());
+  BOOST_TEST((outcome.status.error().code == Code::changed));
+  BOOST_TEST(lab.state(owner).bypassed(lab.entry("one")));
+}
+
 BOOST_AUTO_TEST_CASE(an_origin_that_fails_now_and_then_is_asked_again) {
   Tree tree;
   const auto bytes = tree.add("one", 5000);
