@@ -2,7 +2,6 @@
 include(CMakePackageConfigHelpers)
 
 install(TARGETS forebay RUNTIME)
-install(TARGETS forebay_client ARCHIVE)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/forebay DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/jobscripts/ DESTINATION ${CMAKE_INSTALL_DATADIR}/forebay/jobscripts

@@ -34,7 +34,7 @@ becomes_true() {
   shift
   until "$@"; do
     [ $SECONDS -lt $deadline ] || return 1
-    read -r -t 0.05 < /dev/zero || true
+    sleep 0.05
   done
 }
 
