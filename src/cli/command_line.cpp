@@ -127,7 +127,7 @@ int CommandLine::run(int argc, char** argv) {
   } catch (const CLI::CallForHelp&) {
     const auto chosen = app_.get_subcommands();
     fmt::print("{}",
-               chosen.empty() ? app_.help() : chosen.front()->help("forebay " + chosen.front()->get_name()));
+               chosen.empty() ? app_.help() : chosen.front()->help("forebay"));
     return static_cast<int>(ExitCode::done);
   } catch (const CLI::ParseError& failure) {
     return usage(failure.what());

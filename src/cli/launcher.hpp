@@ -18,6 +18,9 @@ struct LaunchCommand {
   Environment environment;
 };
 
+// How long mpirun waits for a rank that was told to end. A failed launch takes twice as long to say so.
+enum class JobKind { servers, probe };
+
 class Launcher {
  public:
   virtual ~Launcher() = default;
@@ -31,7 +34,8 @@ class Launcher {
 
   // `argv` as `ranks` MPI ranks, one a node (two on one node where there is but one), with `mpi_variables`
   // set. Rank 0's standard input and output are the launcher's own.
-  [[nodiscard]] virtual LaunchCommand mpi_job(std::uint32_t ranks, const std::vector<std::string>& argv,
+  [[nodiscard]] virtual LaunchCommand mpi_job(JobKind kind, std::uint32_t ranks,
+                                              const std::vector<std::string>& argv,
                                               const Environment& mpi_variables) const = 0;
   // `argv` once on each node, without MPI, with this process's environment and `variables`.
   [[nodiscard]] virtual LaunchCommand one_each(const std::vector<std::string>& argv,

@@ -40,8 +40,10 @@ Environment fresh_environment() {
 
 // Nodes lend a server a share of a core: it must not be bound to one, nor count as a full slot. A server that
 // is told to end gets time to take its session away (mpirun's own default is 1 s).
-std::vector<std::string> mpirun_argv() {
-  return {"mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "odls_base_sigkill_timeout", "8"};
+std::vector<std::string> mpirun_argv(JobKind kind) {
+  const char* const kill_after_s = kind == JobKind::probe ? "1" : "8";
+  return {"mpirun", "--oversubscribe",           "--bind-to", "none",
+          "--mca",  "odls_base_sigkill_timeout", kill_after_s};
 }
 
 // OMPI_* variables reach every rank by themselves, others are named.
@@ -79,9 +81,9 @@ class SimulatedLauncher final : public Launcher {
   std::uint32_t node_count() const override { return nodes_; }
   bool is_simulated() const override { return true; }
 
-  LaunchCommand mpi_job(std::uint32_t ranks, const std::vector<std::string>& argv,
+  LaunchCommand mpi_job(JobKind kind, std::uint32_t ranks, const std::vector<std::string>& argv,
                         const Environment& mpi_variables) const override {
-    LaunchCommand command{mpirun_argv(), fresh_environment()};
+    LaunchCommand command{mpirun_argv(kind), fresh_environment()};
     // This machine alone, also inside an allocation of several.
     std::erase_if(command.environment,
                   [](const std::string& variable) { return variable.starts_with("SLURM_"); });
@@ -117,16 +119,16 @@ class HostsLauncher final : public Launcher {
   std::string site() const override { return site_; }
   std::uint32_t node_count() const override { return nodes_; }
 
-  LaunchCommand mpi_job(std::uint32_t ranks, const std::vector<std::string>& argv,
+  LaunchCommand mpi_job(JobKind kind, std::uint32_t ranks, const std::vector<std::string>& argv,
                         const Environment& mpi_variables) const override {
-    auto command = launch(ranks);
+    auto command = launch(kind, ranks);
     export_variables(command, mpi_variables);
     append(command.argv, argv);
     return command;
   }
 
   LaunchCommand one_each(const std::vector<std::string>& argv, const Environment& variables) const override {
-    auto command = launch(nodes_);
+    auto command = launch(JobKind::servers, nodes_);
     // The command is the user's: it sees the environment that `run` was started with, as if it ran here.
     export_variables(command, carried_environment());
     export_variables(command, variables);
@@ -135,8 +137,8 @@ class HostsLauncher final : public Launcher {
   }
 
  private:
-  LaunchCommand launch(std::uint32_t ranks) const {
-    LaunchCommand command{mpirun_argv(), fresh_environment()};
+  LaunchCommand launch(JobKind kind, std::uint32_t ranks) const {
+    LaunchCommand command{mpirun_argv(kind), fresh_environment()};
     // A host whose power fails is noticed in seconds, not in the minutes of TCP's own defaults.
     for (const auto* parameter :
          {"oob_tcp_keepalive_time 2", "oob_tcp_keepalive_intvl 1", "oob_tcp_keepalive_probes 3"}) {

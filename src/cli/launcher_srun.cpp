@@ -20,10 +20,9 @@ class SrunLauncher final : public Launcher {
   std::string site() const override { return "srun:" + cluster_; }
   std::uint32_t node_count() const override { return nodes_; }
 
-  LaunchCommand mpi_job(std::uint32_t ranks, const std::vector<std::string>& argv,
+  LaunchCommand mpi_job(JobKind /*kind*/, std::uint32_t ranks, const std::vector<std::string>& argv,
                         const Environment& mpi_variables) const override {
-    auto command = launch(ranks, "pmix", argv, mpi_variables);
-    return command;
+    return launch(ranks, "pmix", argv, mpi_variables);
   }
 
   LaunchCommand one_each(const std::vector<std::string>& argv, const Environment& variables) const override {

@@ -84,7 +84,8 @@ ProbeOutcome probe_settings(EventLoop& loop, const Launcher& launcher, const Mpi
   bool ended = false;
   auto job = ServerJob::start(
       loop,
-      {launcher.mpi_job(2, {program.value(), "mpi-probe", "--config", "/dev/null"}, environment_of(settings)),
+      {launcher.mpi_job(JobKind::probe, 2, {program.value(), "mpi-probe", "--config", "/dev/null"},
+                        environment_of(settings)),
        false},
       {[&](const json& event) {
          outcome.works = event.value("ok", false);

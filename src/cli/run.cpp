@@ -46,7 +46,7 @@ int dry_run(const Settings& settings, const Launcher& launcher, const std::vecto
     }
   }
   fmt::print("nodes:   {}\nMPI:     {}\nservers: {}\n", launcher.description(), name,
-             shell_text(launcher.mpi_job(launcher.node_count(), argv, variables).argv));
+             shell_text(launcher.mpi_job(JobKind::servers, launcher.node_count(), argv, variables).argv));
   for (const auto& variable : variables) {
     fmt::print("         {}\n", variable);
   }

@@ -44,6 +44,7 @@ json complete_report(const json& report, const json& plan, const RunTimes& times
   }
   complete["elapsed_s"] = times.elapsed_s;
   complete["startup_s"] = times.startup_s;
+  complete["staging_s"] = times.staging_s ? json(*times.staging_s) : json();
   complete["command_s"] = times.command_s;
   complete["command_exit"] = command_exit ? json(*command_exit) : json();
   return complete;

@@ -11,8 +11,9 @@
 namespace forebay {
 
 struct RunTimes {
-  double elapsed_s = 0;  // from the start of `run` to the end of the command
-  double startup_s = 0;  // of that, before the command was started
+  double elapsed_s = 0;             // from the start of `run` to the end of the command
+  double startup_s = 0;             // of that, before the command was started
+  std::optional<double> staging_s;  // from ready to all staged; none when that did not happen
   double command_s = 0;
 };
 

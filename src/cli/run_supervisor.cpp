@@ -15,6 +15,7 @@
 #include "cli/serve_arguments.hpp"
 #include "cli/session_finder.hpp"
 #include "common/size_text.hpp"
+#include "server/locked_directory.hpp"
 #include "server/session_tree.hpp"
 
 namespace forebay {
@@ -90,6 +91,7 @@ void RunSupervisor::on_event(const nlohmann::json& event) {
   } else if (kind == "staged") {
     say_raw(progress_.finish());
     staged_ = event;
+    staged_at_ = Clock::now();
     say(staged_line(staged_,
                     std::chrono::duration<double>(Clock::now() - ready_at_.value_or(start_)).count()));
   } else if (kind == "report") {
@@ -110,6 +112,23 @@ void RunSupervisor::on_servers_end() {
   }
 }
 
+// MPI's shared memory lies in files that killed ranks leave behind. Where all ranks are on this machine they
+// lie in a directory that goes with this run, or, if it is killed, with the next.
+Environment RunSupervisor::with_own_memory(const Launcher& launcher, Environment mpi_variables) {
+  if (launcher.is_simulated()) {
+    const auto directory = mpi_memory_directory();
+    if (auto held = make_locked_directory(directory); held.ok()) {
+      mpi_memory_ = std::move(held).value();
+      set_variable(mpi_variables, "OMPI_MCA_btl_vader_backing_directory", directory);
+    }
+  }
+  return mpi_variables;
+}
+
+std::string RunSupervisor::mpi_memory_directory() const {
+  return fmt::format("{}/{}.mpi", sessions_directory(), session_id_);
+}
+
 bool RunSupervisor::try_start(const Launcher& launcher, const Environment& mpi_variables) {
   failure_.clear();
   sessions_.clear();
@@ -120,7 +139,10 @@ bool RunSupervisor::try_start(const Launcher& launcher, const Environment& mpi_v
   }
   const auto argv = serve_arguments(program.value(), settings_, {session_id_, launcher.is_simulated()});
   auto job = ServerJob::start(
-      loop_, {launcher.mpi_job(launcher.node_count(), argv, mpi_variables), settings_.verbose},
+      loop_,
+      {launcher.mpi_job(JobKind::servers, launcher.node_count(), argv,
+                        with_own_memory(launcher, mpi_variables)),
+       settings_.verbose},
       {[this](const nlohmann::json& event) { on_event(event); }, [this] { on_servers_end(); }});
   if (!job.ok()) {
     why_without_ = job.error().text;
@@ -286,18 +308,22 @@ void RunSupervisor::stop_servers(const Launcher& launcher) {
   remove_sessions(launcher);
 }
 
-void RunSupervisor::remove_sessions(const Launcher& launcher) const {
-  for (std::uint32_t node = 0; node < launcher.node_count(); ++node) {
-    const auto directory = session_directory(session_id_, launcher.is_simulated(), node);
+void RunSupervisor::remove_sessions(const Launcher& launcher) {
+  const auto remove = [this](const std::string& directory) {
     if (std::filesystem::exists(std::filesystem::symlink_status(directory))) {
       if (auto removed = remove_deep_tree(directory); !removed.ok()) {
         warn(removed.error().text);
       }
     }
+  };
+  for (std::uint32_t node = 0; node < launcher.node_count(); ++node) {
+    remove(session_directory(session_id_, launcher.is_simulated(), node));
     if (!launcher.is_simulated()) {
       break;  // One path, and one machine that is ours to clean from here.
     }
   }
+  remove(mpi_memory_directory());
+  mpi_memory_.reset();
 }
 
 Status RunSupervisor::write_report() const {
@@ -311,6 +337,7 @@ Status RunSupervisor::write_report() const {
   RunTimes times;
   times.elapsed_s = seconds(start_, command_end_.value_or(now));
   times.startup_s = seconds(start_, command_at_.value_or(now));
+  times.staging_s = ready_at_ && staged_at_ ? std::optional(seconds(*ready_at_, *staged_at_)) : std::nullopt;
   times.command_s = command_at_ ? seconds(*command_at_, command_end_.value_or(now)) : 0;
   const std::optional<int> exit_code = command_at_ ? std::optional(commands_.exit_code()) : std::nullopt;
   return write_report_file(settings_.report, complete_report(report_, plan_, times, exit_code, why_without_));

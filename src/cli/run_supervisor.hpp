@@ -16,6 +16,7 @@
 #include "cli/launcher.hpp"
 #include "cli/server_job.hpp"
 #include "cli/staging_progress.hpp"
+#include "common/unique_fd.hpp"
 #include "config/settings.hpp"
 
 namespace forebay {
@@ -45,7 +46,9 @@ class RunSupervisor {
   void start_one(const Launcher& launcher);
   void wait_for_commands();
   void stop_servers(const Launcher& launcher);
-  void remove_sessions(const Launcher& launcher) const;
+  void remove_sessions(const Launcher& launcher);
+  Environment with_own_memory(const Launcher& launcher, Environment mpi_variables);
+  [[nodiscard]] std::string mpi_memory_directory() const;
   Status write_report() const;
   void summarise() const;
 
@@ -59,12 +62,14 @@ class RunSupervisor {
   std::vector<std::string> command_;
   std::string session_id_;
   std::string description_;  // of the launcher in use
+  UniqueFd mpi_memory_;      // holds mpi_memory_directory()
   std::unique_ptr<ServerJob> servers_;
   CommandGroup commands_;
   StagingProgress progress_;
 
   Clock::time_point start_ = Clock::now();
   std::optional<Clock::time_point> ready_at_;
+  std::optional<Clock::time_point> staged_at_;
   std::optional<Clock::time_point> command_at_;
   std::optional<Clock::time_point> command_end_;
 

@@ -1,8 +1,6 @@
 #include "server/session.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -12,39 +10,12 @@
 
 #include "common/log.hpp"
 #include "common/path_io.hpp"
+#include "server/locked_directory.hpp"
 #include "server/session_tree.hpp"
 
 namespace forebay {
 
 namespace {
-
-// The lock of the session at `directory`, or an invalid descriptor while a server holds it. `made`: create
-// the file.
-UniqueFd lock_session(const std::string& directory, int flags) {
-  UniqueFd fd(::open((directory + "/lock").c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600));
-  if (fd.valid() && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    fd.reset();
-  }
-  return fd;
-}
-
-void remove_if_left_over(const std::string& directory) {
-  struct stat info {};
-  if (::lstat(directory.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::geteuid()) {
-    return;
-  }
-  const UniqueFd lock = lock_session(directory, 0);
-  // Between mkdir and the lock there is a moment: a session without a lock file is not touched until it is
-  // old.
-  constexpr time_t kUnlockedGraceSeconds = 60;
-  const bool unlocked = !lock.valid() && ::access((directory + "/lock").c_str(), F_OK) != 0;
-  if (!lock.valid() && !(unlocked && ::time(nullptr) - info.st_mtime > kUnlockedGraceSeconds)) {
-    return;
-  }
-  if (const auto removed = remove_deep_tree(directory); !removed.ok()) {
-    log_warning("{}", removed.error().text);
-  }
-}
 
 Status copy_text(char (&into)[kMountBytesMax], const std::string& text) {
   if (text.size() >= sizeof into) {
@@ -56,34 +27,11 @@ Status copy_text(char (&into)[kMountBytesMax], const std::string& text) {
 
 }  // namespace
 
-void sweep_left_over_sessions(const std::string& root) {
-  std::error_code failed;
-  std::vector<std::string> found;
-  for (const auto& entry : std::filesystem::directory_iterator(root, failed)) {
-    found.push_back(entry.path().string());
-  }
-  for (const auto& directory : found) {
-    remove_if_left_over(directory);
-  }
-}
-
 Result<Session> Session::create(const std::string& directory) {
-  const std::string parent = std::filesystem::path(directory).parent_path().string();
-  FOREBAY_TRY(make_private_directory(parent));
-  sweep_left_over_sessions(parent);
-  if (::mkdir(directory.c_str(), 0700) != 0) {
-    if (errno == EEXIST) {
-      return Error{Code::unavailable,
-                   directory + " is in use (another server holds it) choose another session"};
-    }
-    return error_from_errno("cannot create " + directory);
-  }
+  FOREBAY_ASSIGN(lock, make_locked_directory(directory));
   Session session;
   session.directory_ = directory;
-  session.lock_ = lock_session(directory, O_CREAT | O_EXCL);
-  if (!session.lock_.valid()) {
-    return error_from_errno("cannot lock " + directory);
-  }
+  session.lock_ = std::move(lock);
   FOREBAY_ASSIGN(control, MappedFile::create(directory + "/control", sizeof(ControlPage)));
   session.control_ = std::move(control);
   return session;
@@ -110,6 +58,9 @@ Session::~Session() {
   if (const auto removed = remove_deep_tree(directory_); !removed.ok()) {
     log_warning("{}", removed.error().text);
   }
+  lock_.reset();
+  // A `run` that was killed could not take away what it had made itself.
+  sweep_left_over_directories(std::filesystem::path(directory_).parent_path().string());
 }
 
 std::string Session::catalog_path(std::uint32_t dataset) const {

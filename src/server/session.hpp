@@ -15,10 +15,6 @@
 
 namespace forebay {
 
-// Removes the sessions of this user in `root` (a session's parent directory) that no server holds: what a
-// killed run left.
-void sweep_left_over_sessions(const std::string& root);
-
 class Session {
  public:
   // Makes `directory` (it must not exist, or be left over) and its parent private, locks it and puts a

@@ -22,8 +22,8 @@ class ReplicaEvictor {
   // local I/O.
   std::uint64_t make_room(std::uint64_t bytes);
 
-  // A replica landed: the next sweep may find something. Without this, a full buffer of owned stripes would be swept
-  // again, all entries of it, for each object that has no room.
+  // A replica landed: the next sweep may find something. Without this, a full buffer of owned stripes would
+  // be swept again, all entries of it, for each object that has no room.
   void note_replica() { may_find_ = true; }
 
  private:

@@ -1,6 +1,7 @@
 #define BOOST_TEST_MODULE session
 #include <boost/test/unit_test.hpp>
 
+#include "server/locked_directory.hpp"
 #include "server/session.hpp"
 #include "server/session_tree.hpp"
 
@@ -56,7 +57,7 @@ BOOST_FIXTURE_TEST_CASE(what_a_killed_server_left_is_swept_by_the_next, Root) {
   auto living = Session::create(place("living"));
   BOOST_TEST_REQUIRE(living.ok());
   BOOST_TEST(!fs::exists(place("dead")));
-  sweep_left_over_sessions((path / "sessions").string());
+  sweep_left_over_directories((path / "sessions").string());
   BOOST_TEST(fs::exists(place("living") + "/lock"));
 }
 

@@ -44,6 +44,7 @@ expect_nothing_left() { # MARK
     session=$(cat "$session")
     expect_that "session $session has a real place" [ "${session#/dev/shm/forebay-}" != "$session" ]
     expect_that "$1: the session is gone" [ ! -e "$session" ]
+    expect_that "$1: MPI's shared memory is gone" [ ! -e "${session%.*}.mpi" ]
   done
   expect_that "$1: the buffer stays" [ -n "$(find "$work/buffer" -type f -size +0 -print -quit)" ]
 }
