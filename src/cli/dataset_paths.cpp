@@ -7,12 +7,20 @@
 
 namespace forebay {
 
-nlohmann::json server_paths(const std::vector<std::string>& paths) {
+std::vector<std::string> absolute_paths(const std::vector<std::string>& paths) {
   std::error_code failed;
   const auto here = std::filesystem::current_path(failed).string();
-  auto texts = nlohmann::json::array();
+  std::vector<std::string> absolute;
   for (const auto& path : paths) {
-    texts.push_back(json_text_of_bytes(absolute_path(path, here)));
+    absolute.push_back(absolute_path(path, here));
+  }
+  return absolute;
+}
+
+nlohmann::json server_paths(const std::vector<std::string>& paths) {
+  auto texts = nlohmann::json::array();
+  for (const auto& path : absolute_paths(paths)) {
+    texts.push_back(json_text_of_bytes(path));
   }
   return texts;
 }

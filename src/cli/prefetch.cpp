@@ -26,12 +26,6 @@ struct PrefetchOptions {
 };
 
 int prefetch_standalone(const PrefetchOptions& options, const Settings& settings) {
-  if (!options.paths.empty() || options.dry_run) {
-    return fail_with(
-        Error{Code::bad_argument,
-              "--standalone takes no paths and no --dry-run (it fills the buffers with all that --stage "
-              "names) use `forebay plan` to look first"});
-  }
   auto serve = serve_options_of(settings);
   if (!serve.ok()) {
     return fail_with(serve.error());
@@ -42,6 +36,8 @@ int prefetch_standalone(const PrefetchOptions& options, const Settings& settings
   serve->simulate = options.simulated;
   serve->verify = options.verify;
   serve->standalone_prefetch = true;
+  serve->prefetch_paths = absolute_paths(options.paths);
+  serve->dry_run = options.dry_run;
   return serve_main(serve.value());
 }
 
@@ -87,7 +83,7 @@ void add_prefetch_verb(CommandLine& line) {
       "  forebay prefetch --bandwidth 2G/s '/lustre/imagenet/train/*.tar' &\n"
       "  forebay prefetch --dry-run /lustre/imagenet      how much would be fetched\n"
       "  mpirun --map-by ppr:1:node forebay prefetch --standalone --stage /lustre/imagenet --buffer "
-      "/local/nvme\n"
+      "/local/nvme '/lustre/imagenet/train/**'\n"
       "Without a path, everything staged. --standalone needs no servers: its ranks fill their nodes' buffers "
       "for a\n"
       "later `forebay run` and leave. Exit codes: 0 all there, 4 something could not be fetched.",

@@ -40,8 +40,11 @@ struct ServeOptions {
   // Lines of JSON on standard input and output of rank 0 (server/supervision.hpp); end of input stops the
   // servers.
   bool supervised = false;
-  // Stage everything owned, print the outcome as JSON on rank 0, leave.
+  // Stage what is owned, print the outcome as JSON on rank 0, leave.
   bool standalone_prefetch = false;
+  // Of a standalone prefetch: what to stage (server/path_selection.hpp; empty: everything), and whether to count alone.
+  std::vector<std::string> prefetch_paths;
+  bool dry_run = false;
   LogLevel log_level = LogLevel::info;
 };
 

@@ -12,6 +12,7 @@
 #include "ipc/admin.hpp"
 #include "server/ask_peers.hpp"
 #include "server/kept_objects.hpp"
+#include "server/path_selection.hpp"
 #include "server/supervision.hpp"
 #include "stage/peer_messages.hpp"
 
@@ -147,8 +148,7 @@ Status Server::start() {
   if (leads()) {
     announce_ready();
   }
-  start_staging();
-  return {};
+  return start_staging();
 }
 
 Status Server::take_up_kept() {
@@ -205,13 +205,20 @@ void Server::announce_ready() const {
   }
 }
 
-void Server::start_staging() {
+Status Server::start_staging() {
   if (options_.prefetch == PrefetchMode::off && !options_.standalone_prefetch) {
-    return;
+    return {};
   }
-  staging_ = true;
   PrefetchJob::Options options;
   options.verify = options_.verify;
+  if (options_.standalone_prefetch) {
+    FOREBAY_ASSIGN(selection, PathSelection::make(core_->datasets, options_.prefetch_paths));
+    options.selects = [chosen = std::make_shared<PathSelection>(std::move(selection))](ObjectKey object) {
+      return chosen->selects(object);
+    };
+    options.dry_run = options_.dry_run;
+  }
+  staging_ = true;
   auto job = core_->make_prefetch(std::move(options));
   admin_->watch(job);
   auto over = std::make_shared<std::promise<PrefetchJob::Totals>>();
@@ -220,6 +227,7 @@ void Server::start_staging() {
     const auto all =
         rendezvous_.meet(number_of(StartRound::staged),
                          nlohmann::json{{"bytes", totals.already_bytes + totals.fetched_bytes},
+                                        {"bytes_total", totals.bytes},
                                         {"fetched_bytes", totals.fetched_bytes},
                                         {"objects", totals.done_objects},
                                         {"failed_stripes", totals.failed_stripes},
@@ -230,7 +238,7 @@ void Server::start_staging() {
     }
     nlohmann::json sum = {{"event", "staged"}};
     for (const char* field :
-         {"bytes", "fetched_bytes", "objects", "failed_stripes", "left_to_origin", "errors"}) {
+         {"bytes", "bytes_total", "fetched_bytes", "objects", "failed_stripes", "left_to_origin", "errors"}) {
       std::uint64_t total = 0;
       for (const auto& one : *all) {
         total += one.value(field, std::uint64_t{0});
@@ -241,6 +249,7 @@ void Server::start_staging() {
     control_.notify_staged();
   });
   job->start(nullptr, [over](const PrefetchJob::Totals& totals) { over->set_value(totals); });
+  return {};
 }
 
 void Server::serve_until_stopped() {

@@ -42,7 +42,7 @@ class Server final : private RequestHandler {
   Status take_up_kept();
   void announce_plan(const Ownership& ownership) const;
   void announce_ready() const;
-  void start_staging();
+  Status start_staging();
   void serve_until_stopped();
   void staging_over();
   void tell_progress();

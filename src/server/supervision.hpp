@@ -11,8 +11,8 @@
 //   serves
 //   {"event":"progress", "bytes":n, "bytes_total":n, "objects":n, "objects_total":n}   while staging, every
 //   second
-//   {"event":"staged", "bytes":n, "objects":n, "left_to_origin":n, "errors":n}         all owners have what
-//   they own
+//   {"event":"staged", "bytes":n, "bytes_total":n, "fetched_bytes":n, "objects":n, "failed_stripes":n,
+//    "left_to_origin":n, "errors":n}   all owners have what they own
 //   {"event":"report", ...}            the report's fields but elapsed_s and command_exit
 //   (src/server/report.hpp)
 //   {"event":"failed", "code":"no_space", "text":"..."}   the servers cannot start or go on; they exit
