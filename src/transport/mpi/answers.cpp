@@ -93,7 +93,7 @@ void Answers::respond_with(const Asked& asked, std::span<const std::byte> answer
   if (asked.from == self_) {
     if (const auto into = fetches_.begin_local_fill(asked.id, answer.size())) {
       std::copy(answer.begin(), answer.end(), into->begin());
-      fetches_.finish_local(asked.id, {});
+      fetches_.finish(asked.id, {});
     }
     return;
   }
@@ -136,7 +136,7 @@ void Answers::fill(Place place, command::Respond&& answer) {
 void Answers::on_filled(command::Filled&& filled) {
   const auto& occupant = places(filled.place.kind).occupants[filled.place.index];
   if (filled.place.kind == PlaceKind::local) {
-    fetches_.finish_local(occupant.asked.id, filled.status);
+    fetches_.finish(occupant.asked.id, filled.status);
     return vacate(filled.place);
   }
   if (closed_) {

@@ -57,6 +57,11 @@ struct Filled {
   Status status;
   std::uint64_t checksum = 0;
 };
+// The checksum of what was fetched was compared.
+struct Verified {
+  std::uint64_t fetch = 0;
+  Status status;
+};
 struct Serve {
   RequestHandler* handler = nullptr;
 };
@@ -64,7 +69,7 @@ struct Stop {};
 }  // namespace command
 
 using Command = std::variant<command::Fetch, command::Respond, command::RespondWith, command::Fail,
-                             command::Filled, command::Serve, command::Stop>;
+                             command::Filled, command::Verified, command::Serve, command::Stop>;
 
 // Outlives the engine where a Responder or a fill does, so it is held by shared_ptr.
 class CommandQueue {

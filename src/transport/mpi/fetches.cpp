@@ -7,8 +7,25 @@
 
 namespace forebay {
 
-Fetches::Fetches(Messenger& messenger, NodeIndex self, std::uint32_t nodes, Options options)
-    : messenger_(messenger), self_(self), options_(options), peers_(nodes) {}
+namespace {
+
+Status compare(std::span<const std::byte> bytes, std::uint64_t checksum, NodeIndex peer) {
+  if (checksum_bytes(bytes.data(), bytes.size()) == checksum) {
+    return {};
+  }
+  return Error{Code::corrupt, fmt::format("answer of node {} is damaged (its checksum differs)", peer.value)};
+}
+
+}  // namespace
+
+Fetches::Fetches(Messenger& messenger, Executor& executor, std::shared_ptr<CommandQueue> queue,
+                 NodeIndex self, std::uint32_t nodes, Options options)
+    : messenger_(messenger),
+      executor_(executor),
+      queue_(std::move(queue)),
+      self_(self),
+      options_(options),
+      peers_(nodes) {}
 
 std::optional<std::uint64_t> Fetches::start(command::Fetch&& fetch, Clock::time_point now) {
   const auto refuse = [&fetch](Code code, std::string text) {
@@ -90,9 +107,13 @@ void Fetches::on_reply(NodeIndex from, const WireHeader& header, std::span<const
 
 void Fetches::land_inline(Entry entry, const WireHeader& header, std::span<const std::byte> payload) {
   const auto into = entry->second.fetch.into;
-  if (payload.size() > into.size() || checksum_bytes(payload.data(), payload.size()) != header.checksum) {
-    return end(entry, Error{Code::corrupt, fmt::format("answer of node {} is damaged (its checksum differs)",
-                                                       entry->second.fetch.peer.value)});
+  if (payload.size() > into.size()) {
+    return end(entry,
+               Error{Code::corrupt, fmt::format("answer of node {} is damaged (its length is too large)",
+                                                entry->second.fetch.peer.value)});
+  }
+  if (const auto intact = compare(payload, header.checksum, entry->second.fetch.peer); !intact.ok()) {
+    return end(entry, intact.error());
   }
   if (!payload.empty()) {
     std::memcpy(into.data(), payload.data(), payload.size());
@@ -123,11 +144,14 @@ void Fetches::on_got(std::uint64_t id, const Status& status) {
   if (!status.ok()) {
     return end(entry, status.error());
   }
-  if (checksum_bytes(in_flight.fetch.into.data(), in_flight.bytes) != in_flight.reply.checksum) {
-    return end(entry, Error{Code::corrupt, fmt::format("answer of node {} is damaged (its checksum differs)",
-                                                       in_flight.fetch.peer.value)});
+  const std::span<const std::byte> landed = in_flight.fetch.into.first(in_flight.bytes);
+  if (landed.size() <= kVerifiedHereMax) {
+    return finish(id, compare(landed, in_flight.reply.checksum, in_flight.fetch.peer));
   }
-  end(entry, in_flight.bytes);
+  executor_.post(
+      [queue = queue_, id, landed, checksum = in_flight.reply.checksum, peer = in_flight.fetch.peer] {
+        queue->push(command::Verified{id, compare(landed, checksum, peer)});
+      });
 }
 
 void Fetches::on_request_not_sent(NodeIndex peer, std::uint64_t id, const Error& error) {
@@ -153,7 +177,7 @@ std::optional<std::span<std::byte>> Fetches::begin_local_fill(std::uint64_t id, 
   return entry->second.fetch.into.first(bytes);
 }
 
-void Fetches::finish_local(std::uint64_t id, const Status& status) {
+void Fetches::finish(std::uint64_t id, const Status& status) {
   const auto entry = fetches_.find(id);
   FOREBAY_CHECK(entry != fetches_.end() && entry->second.state == State::landing);
   if (status.ok()) {

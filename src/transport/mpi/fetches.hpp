@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/executor.hpp"
 #include "transport/mpi/command_queue.hpp"
 #include "transport/mpi/messenger.hpp"
 
@@ -22,7 +23,11 @@ class Fetches {
     std::size_t in_flight_max;       // Waiting ones included.
   };
 
-  Fetches(Messenger& messenger, NodeIndex self, std::uint32_t nodes, Options options);
+  // Larger answers are verified on the executor: the engine thread is the one that moves bytes.
+  static constexpr std::size_t kVerifiedHereMax = 64u << 10;
+
+  Fetches(Messenger& messenger, Executor& executor, std::shared_ptr<CommandQueue> queue, NodeIndex self,
+          std::uint32_t nodes, Options options);
 
   // Asks the peer, now or when its turn comes. A fetch from self() is not sent: the caller hands it to the
   // handler and the answer comes through begin_local_fill. Returns its id, or nothing where `done` already
@@ -35,10 +40,11 @@ class Fetches {
   void on_request_not_sent(NodeIndex peer, std::uint64_t id, const Error& error);
   void fail(std::uint64_t id, const Error& error);
 
-  // The memory a fetch from self() may be answered into, and from now on it only ends with finish_local.
+  // The memory a fetch from self() may be answered into, and from now on it only ends with finish().
   // Nothing when it has ended already.
   std::optional<std::span<std::byte>> begin_local_fill(std::uint64_t id, std::size_t bytes);
-  void finish_local(std::uint64_t id, const Status& status);
+  // The bytes have landed and are what they should be, or `status` says what went wrong.
+  void finish(std::uint64_t id, const Status& status);
 
   // Ends with timed_out what is past its deadline. Where bytes are landing just now, that is waited for.
   void expire(Clock::time_point now);
@@ -72,6 +78,8 @@ class Fetches {
   void end(Entry entry, Result<std::size_t> result);
 
   Messenger& messenger_;
+  Executor& executor_;
+  const std::shared_ptr<CommandQueue> queue_;
   const NodeIndex self_;
   const Options options_;
   std::vector<Peer> peers_;

@@ -57,7 +57,7 @@ MpiEngine::MpiEngine(Executor& executor, MpiEngineOptions options, std::shared_p
       queue_(std::move(queue)),
       world_(std::move(world)),
       messenger_(*world_),
-      fetches_(messenger_, world_->self(), world_->node_count(),
+      fetches_(messenger_, executor, queue_, world_->self(), world_->node_count(),
                {options_.fetch_deadline, options_.asked_per_peer_max, options_.fetches_in_flight_max}),
       answers_(messenger_, fetches_, executor, std::move(arena), queue_, world_->self(), options_.places,
                options_.checksum) {}
@@ -141,6 +141,8 @@ void MpiEngine::obey(Command&& command) {
     answers_.fail(fail->asked, fail->error);
   } else if (auto* filled = std::get_if<command::Filled>(&command)) {
     answers_.on_filled(std::move(*filled));
+  } else if (auto* verified = std::get_if<command::Verified>(&command)) {
+    fetches_.finish(verified->fetch, verified->status);
   } else if (auto* serve = std::get_if<command::Serve>(&command)) {
     handler_ = serve->handler;
     for (const auto& request : std::exchange(unhandled_, {})) {
