@@ -164,6 +164,7 @@ class Walk {
   bool direct(Place root, const char* rest, Outcome* outcome);
   bool may_search_above(Place place) const;
   Outcome components(Place at, const char* rest);
+  bool has_parent(uint32_t dataset) const;
   bool above_root(uint32_t dataset, const char* rest);
   bool put_in_front(const char* text, size_t bytes, const char* rest);
 
@@ -236,6 +237,16 @@ bool Walk::put_in_front(const char* text, size_t bytes, const char* rest) {
   return true;
 }
 
+// Whether anything holds the mount. One that exists nowhere is its own parent, as `/` is.
+bool Walk::has_parent(uint32_t dataset) const {
+  const MappedDataset& of = session_.datasets[dataset];
+  char parent[kMountBytesMax];
+  const auto bytes = static_cast<size_t>(strrchr(of.mount, '/') - of.mount);
+  memcpy(parent, of.mount, bytes);
+  parent[bytes] = '\0';
+  return session_.nested_mounts || bytes == 0 || sys::faccessat(AT_FDCWD, parent, F_OK) == 0;
+}
+
 // `..` of the root: the directory that holds the mount. `rest` is empty or begins with a slash.
 bool Walk::above_root(uint32_t dataset, const char* rest) {
   const MappedDataset& from = session_.datasets[dataset];
@@ -259,6 +270,9 @@ Outcome Walk::components(Place at, const char* rest) {
       continue;
     }
     if (is_dots(name, bytes)) {
+      if (at.entry == 0 && !has_parent(at.dataset)) {
+        continue;
+      }
       if (at.entry == 0) {
         return above_root(at.dataset, rest) ? absolute(text_) : fail(ENAMETOOLONG);
       }

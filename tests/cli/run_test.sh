@@ -24,6 +24,9 @@ EOS
 expect 0 "a mount elsewhere" "$forebay" run --prefetch wait --stage "$set=/forebay test/mount" -- \
   cmp "/forebay test/mount/d/plain" "$set/d/plain"
 
+expect 0 "a mount that exists nowhere, and its parent" "$forebay" run --prefetch wait --stage "$set=/forebay-none/mount" -- \
+  sh -c 'cd /forebay-none/mount && ls -la . .. > /dev/null && cd -P .. && [ "$(pwd -P)" = /forebay-none/mount ] && cmp d/plain ../d/plain'
+
 expect 0 "each node" "$forebay" run --nodes 3 --per-node --stage "$set" -- \
   sh -c 'md5sum "$1"/d/plain > "$2/sum.$FOREBAY_NODE"; echo "$FOREBAY_NODES" >> "$2/sum.$FOREBAY_NODE"' sh "$set" "$scratch"
 for node in 0 1 2; do
