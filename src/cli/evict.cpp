@@ -4,6 +4,7 @@
 
 #include "cli/dataset_paths.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/json_number.hpp"
 #include "cli/session_request.hpp"
 #include "cli/staging_progress.hpp"
 #include "cli/verbs.hpp"

@@ -5,6 +5,7 @@
 
 #include "cli/dataset_paths.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/json_number.hpp"
 #include "cli/session_request.hpp"
 #include "cli/verbs.hpp"
 #include "common/size_text.hpp"

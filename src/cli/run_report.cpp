@@ -8,22 +8,14 @@
 
 #include <fmt/format.h>
 
+#include "cli/json_number.hpp"
 #include "cli/staging_progress.hpp"
 #include "common/path_io.hpp"
 #include "common/size_text.hpp"
 #include "common/unique_fd.hpp"
 
 namespace forebay {
-namespace {
-
 using nlohmann::json;
-
-std::uint64_t number_of(const json& object, const char* key) {
-  const auto at = object.find(key);
-  return at != object.end() && at->is_number() ? at->get<std::uint64_t>() : 0;
-}
-
-}  // namespace
 
 json complete_report(const json& report, const json& plan, const RunTimes& times,
                      std::optional<int> command_exit, const std::string& why_without) {
@@ -72,31 +64,31 @@ std::string plan_line(const json& plan) {
   std::uint64_t largest = 0;
   std::uint64_t capacity = 0;
   for (const auto& node : nodes) {
-    largest = std::max(largest, number_of(node, "assigned_bytes"));
-    capacity += number_of(node, "capacity_bytes");
+    largest = std::max(largest, number_in(node, "assigned_bytes"));
+    capacity += number_in(node, "capacity_bytes");
   }
   const auto what =
-      fmt::format("{} objects, {} on {} node{}", format_count(number_of(plan, "dataset_objects")),
-                  format_size(number_of(plan, "dataset_bytes")), nodes.size(), nodes.size() == 1 ? "" : "s");
+      fmt::format("{} objects, {} on {} node{}", format_count(number_in(plan, "dataset_objects")),
+                  format_size(number_in(plan, "dataset_bytes")), nodes.size(), nodes.size() == 1 ? "" : "s");
   if (plan.value("fits", false)) {
     return fmt::format("{}: fits (at most {} a node, {} of capacity in all)", what, format_size(largest),
                        format_size(capacity));
   }
   return fmt::format(
       "{}: does not fit: {} stay at the origin ({} of capacity in all; more nodes or --capacity help)", what,
-      format_size(number_of(plan, "unassigned_bytes")), format_size(capacity));
+      format_size(number_in(plan, "unassigned_bytes")), format_size(capacity));
 }
 
 std::string staged_line(const json& staged, double seconds) {
-  const auto bytes = number_of(staged, "bytes");
+  const auto bytes = number_in(staged, "bytes");
   auto line = fmt::format(
-      "staged {} objects, {} in {} ({}/s)", format_count(number_of(staged, "objects")), format_size(bytes),
+      "staged {} objects, {} in {} ({}/s)", format_count(number_in(staged, "objects")), format_size(bytes),
       format_duration(seconds),
       format_size(static_cast<std::uint64_t>(static_cast<double>(bytes) / std::max(seconds, 1e-3))));
-  if (const auto left = number_of(staged, "left_to_origin"); left > 0) {
+  if (const auto left = number_in(staged, "left_to_origin"); left > 0) {
     line += fmt::format("; {} left to the origin", format_count(left));
   }
-  if (const auto errors = number_of(staged, "errors"); errors > 0) {
+  if (const auto errors = number_in(staged, "errors"); errors > 0) {
     line += fmt::format("; {} errors", format_count(errors));
   }
   return line;
@@ -108,11 +100,11 @@ std::string report_line(const json& report) {
   return fmt::format(
       "{} read from the origin ({} of the dataset), {} from peers; opens: {} local, {} peer, {} origin; "
       "{} errors",
-      format_size(number_of(report, "origin_bytes_read")),
+      format_size(number_in(report, "origin_bytes_read")),
       ratio != report.end() && ratio->is_number() ? fmt::format("{:.3f}", ratio->get<double>()) : "?",
-      format_size(number_of(report, "peer_bytes")), format_count(number_of(hits, "local")),
-      format_count(number_of(hits, "peer")), format_count(number_of(hits, "origin")),
-      format_count(number_of(report, "errors")));
+      format_size(number_in(report, "peer_bytes")), format_count(number_in(hits, "local")),
+      format_count(number_in(hits, "peer")), format_count(number_in(hits, "origin")),
+      format_count(number_in(report, "errors")));
 }
 
 }  // namespace forebay

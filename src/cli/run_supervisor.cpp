@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "cli/interposer.hpp"
+#include "cli/json_number.hpp"
 #include "cli/mpi_choice.hpp"
 #include "cli/run_report.hpp"
 #include "cli/say.hpp"
@@ -30,11 +31,6 @@ std::string new_session_id() {
 
 bool is_from_terminal(const signalfd_siginfo& info) {
   return info.ssi_code == SI_KERNEL;
-}
-
-std::uint64_t number_of(const nlohmann::json& object, const char* key) {
-  const auto at = object.find(key);
-  return at != object.end() && at->is_number() ? at->get<std::uint64_t>() : 0;
 }
 
 }  // namespace
@@ -85,8 +81,8 @@ void RunSupervisor::on_event(const nlohmann::json& event) {
     say(fmt::format("{} ready after {}", description_,
                     format_duration(std::chrono::duration<double>(*ready_at_ - start_).count())));
   } else if (kind == "progress" && showing_progress_) {
-    say_raw(progress_.line_for({number_of(event, "bytes"), number_of(event, "bytes_total"),
-                                number_of(event, "objects"), number_of(event, "objects_total")},
+    say_raw(progress_.line_for({number_in(event, "bytes"), number_in(event, "bytes_total"),
+                                number_in(event, "objects"), number_in(event, "objects_total")},
                                Clock::now()));
   } else if (kind == "staged") {
     say_raw(progress_.finish());

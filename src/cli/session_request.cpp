@@ -29,11 +29,6 @@ void print_json(const nlohmann::json& answer) {
   fmt::print("{}\n", answer.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-std::uint64_t number_in(const nlohmann::json& object, const char* key) {
-  const auto at = object.find(key);
-  return at != object.end() && at->is_number() ? at->get<std::uint64_t>() : 0;
-}
-
 std::string path_in(const nlohmann::json& text) {
   return text.is_string() ? bytes_of_json_text(text.get<std::string>()) : std::string();
 }

@@ -26,8 +26,6 @@ Result<nlohmann::json> ask_session(const SessionRequestOptions& options, const n
 // Prints `answer` as JSON, one document, indented.
 void print_json(const nlohmann::json& answer);
 
-// A number of an answer; 0 where it has none.
-std::uint64_t number_in(const nlohmann::json& object, const char* key);
 // A path of an answer, its bytes as they are.
 std::string path_in(const nlohmann::json& text);
 

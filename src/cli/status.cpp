@@ -10,6 +10,7 @@
 
 #include "cli/event_loop.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/json_number.hpp"
 #include "cli/session_request.hpp"
 #include "cli/staging_progress.hpp"
 #include "cli/verbs.hpp"

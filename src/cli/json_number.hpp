@@ -1,0 +1,16 @@
+// Numbers in what servers answer.
+#pragma once
+
+#include <cstdint>
+
+#include <nlohmann/json.hpp>
+
+namespace forebay {
+
+// The number under `key`; 0 where there is none.
+inline std::uint64_t number_in(const nlohmann::json& object, const char* key) {
+  const auto at = object.find(key);
+  return at != object.end() && at->is_number() ? at->get<std::uint64_t>() : 0;
+}
+
+}  // namespace forebay
