@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -46,7 +47,28 @@ std::vector<Process> live_processes() {
   return processes;
 }
 
+bool has_variable(pid_t pid, const std::string& variable) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/environ");
+  for (std::string one; std::getline(file, one, '\0');) {
+    if (one == variable) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
+
+std::size_t signal_marked(const std::string& variable, int signal) {
+  std::size_t count = 0;
+  for (const auto& process : live_processes()) {
+    if (process.pid != ::getpid() && has_variable(process.pid, variable) &&
+        ::kill(process.pid, signal) == 0) {
+      ++count;
+    }
+  }
+  return count;
+}
 
 std::size_t signal_session(pid_t session, int signal) {
   std::size_t count = 0;

@@ -218,6 +218,7 @@ Environment RunSupervisor::command_environment(std::uint32_t node, const std::st
   }
   set_variable(environment, "FOREBAY_NODE", std::to_string(node));
   set_variable(environment, "FOREBAY_NODES", std::to_string(nodes));
+  set_variable(environment, "FOREBAY_RUN", session_id_);
   return environment;
 }
 
@@ -244,7 +245,9 @@ void RunSupervisor::start_each(const Launcher& launcher) {
     argv.insert(argv.end(), command_.begin(), command_.end());
   }
   variables.push_back(fmt::format("FOREBAY_NODES={}", launcher.node_count()));
+  variables.push_back(mark());
   auto command = launcher.one_each(argv, variables);
+  set_variable(command.environment, "FOREBAY_RUN", session_id_);
   commands_.start(ChildOptions{.argv = std::move(command.argv),
                                .environment = std::move(command.environment),
                                .death_signal = SIGTERM});
@@ -346,6 +349,11 @@ void RunSupervisor::summarise() const {
 }
 
 int RunSupervisor::run(std::vector<std::unique_ptr<Launcher>> launchers) {
+  if (auto guard = RunGuard::start(mark()); guard.ok()) {
+    guard_.emplace(std::move(guard).value());
+  } else {
+    warn(guard.error().text);
+  }
   const Launcher* used = nullptr;
   for (const auto& launcher : launchers) {
     if (start_servers(*launcher)) {

@@ -14,6 +14,7 @@
 #include "cli/command_group.hpp"
 #include "cli/event_loop.hpp"
 #include "cli/launcher.hpp"
+#include "cli/run_guard.hpp"
 #include "cli/server_job.hpp"
 #include "cli/staging_progress.hpp"
 #include "common/unique_fd.hpp"
@@ -54,6 +55,8 @@ class RunSupervisor {
 
   // The environment of a command of node `node`, with its session where that is usable.
   Environment command_environment(std::uint32_t node, const std::string& session, std::uint32_t nodes) const;
+  // In the environment of all that the commands start: what a guard finds them by.
+  [[nodiscard]] std::string mark() const { return "FOREBAY_RUN=" + session_id_; }
   void say(const std::string& text) const;  // unless --quiet
   void warn(const std::string& text) const;
 
@@ -61,6 +64,7 @@ class RunSupervisor {
   const Settings& settings_;
   std::vector<std::string> command_;
   std::string session_id_;
+  std::optional<RunGuard> guard_;
   std::string description_;  // of the launcher in use
   UniqueFd mpi_memory_;      // holds mpi_memory_directory()
   std::unique_ptr<ServerJob> servers_;

@@ -46,6 +46,24 @@ wait $run 2> /dev/null
 becomes_true 10 grep -qs TERM "$scratch/signals" || fail "the command was not told that run was killed"
 nothing_left "run killed"
 
+# What the command started in the background, deaf to SIGTERM, goes with it, and goes on where run ends by itself.
+cat > "$scratch/parent" << 'EOS'
+#!/bin/bash
+(trap '' TERM; exec sleep 1000) &
+echo $! > "$1/orphan"
+[ "$2" = leave ] || wait
+EOS
+chmod +x "$scratch/parent"
+orphan_gone() { ! grep -qs '^State:.[^ZX]' "/proc/$(cat "$scratch/orphan")/status"; }
+"$forebay" run --stage "$scratch/set" -- "$scratch/parent" "$scratch" wait 2> /dev/null &
+run=$!
+becomes_true 30 test -s "$scratch/orphan" || fail "the command with a child did not start"
+kill -9 $run
+becomes_true 15 orphan_gone || fail "run killed: what the command started is left"
+expect 0 "a command that leaves a process" "$forebay" run --stage "$scratch/set" -- "$scratch/parent" "$scratch" leave
+! orphan_gone || fail "what a command left running on purpose was ended"
+kill -9 "$(cat "$scratch/orphan")"
+
 # Servers that die are no reason for the command to.
 start
 servers=$(processes_left | while read -r pid; do grep -qsz '^serve$' "/proc/$pid/cmdline" && echo "$pid"; done)

@@ -1,0 +1,38 @@
+// RunGuard: ends what a killed `forebay run` left behind.
+//
+// A process beside `run` that waits for it to end. The command itself is told by its parent-death signal;
+// what the command started is found by a variable in its environment, because its parents may be gone by
+// then.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+
+namespace forebay {
+
+class RunGuard {
+ public:
+  // Between SIGTERM and SIGKILL.
+  static constexpr std::chrono::seconds kGrace{2};
+
+  // `mark`: "NAME=value", in the environment of every command this run starts. To be called while this
+  // process has one thread. Code: io_error.
+  static Result<RunGuard> start(const std::string& mark);
+
+  RunGuard(RunGuard&& other) noexcept;
+  RunGuard& operator=(RunGuard&&) = delete;
+  // The run ended by itself: what the command left running on purpose goes on.
+  ~RunGuard();
+
+ private:
+  RunGuard(UniqueFd lifeline, pid_t guard) : lifeline_(std::move(lifeline)), guard_(guard) {}
+  UniqueFd lifeline_;  // Its other end reads end of file when this process dies.
+  pid_t guard_;
+};
+
+}  // namespace forebay
