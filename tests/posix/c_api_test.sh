@@ -22,7 +22,5 @@ expect "attach -2 where 0 fetch -22 counters -2 " /nonexistent tree/plain -- tre
 expect "attach -2 counters -2 " ""
 got=$(FOREBAY_SESSION=$SESSION "$PROBE" "" tree/plain | said)
 [ "$got" = "attach 0 where 1 counters 0 1 0 0 0 " ] || fail "from the environment: $got"
-kill -9 "$SERVER_PID"
-wait "$SERVER_PID" 2> /dev/null
-SERVER_IN=
+kill_server
 finish

@@ -57,10 +57,8 @@ done
 
 # A dead server: what is local stays so, the rest is the origin's at once.
 start_session dead "$WORK/tree" "$WORK/tree" --absent plain
-kill -9 "$SERVER_PID"
-wait "$SERVER_PID" 2> /dev/null
+kill_server
 reads_all dead 5
-SERVER_IN=
 
 # Sessions that are not what they should be are no session.
 for spoil in 'chmod 755 .' 'rm control' 'rm catalog.0' 'truncate -s 100 state.0' 'truncate -s 64 control' \

@@ -49,7 +49,9 @@ start_session() {
   SESSION=$SESSIONS/$1
   local origin=$2 mount=$3
   shift 3
-  coproc SERVER { $AS "$FOREBAY_BUILD/tests/posix/fixture_session" "$origin" "$mount" "$SESSION" "$WORK/buffer.${SESSION##*/}" "$@"; }
+  coproc SERVER { exec $AS "$FOREBAY_BUILD/tests/posix/fixture_session" "$origin" "$mount" "$SESSION" "$WORK/buffer.${SESSION##*/}" "$@"; }
+  # Bash takes its own variables back as soon as it notices that the process ended.
+  SERVER_PROCESS=$SERVER_PID
   SERVER_IN=${SERVER[1]}
   SERVER_OUT=${SERVER[0]}
   local line=
@@ -67,7 +69,14 @@ requests() {
 stop_session() {
   [ -n "${SERVER_IN:-}" ] || return 0
   exec {SERVER_IN}>&-
-  wait "${SERVER_PID:-}" 2> /dev/null
+  wait "$SERVER_PROCESS" 2> /dev/null
+  SERVER_IN=
+}
+
+# As a crash would: the session stays.
+kill_server() {
+  kill -9 "$SERVER_PROCESS"
+  wait "$SERVER_PROCESS" 2> /dev/null
   SERVER_IN=
 }
 
