@@ -40,7 +40,7 @@ mkdir "$work/direct" "$work/forebay"
 echo
 echo "== $nodes readers, directly"
 for ((node = 0; node < nodes; node++)); do
-  FOREBAY_NODE=$node python3 "$here/reader.py" "$dataset" "$work/direct" &
+  FOREBAY_NODE=$node python3 "$here/reader.py" "$dataset" "$work/direct" $nodes &
 done
 wait
 
@@ -49,7 +49,7 @@ echo "== $nodes readers, through forebay"
 (
   set -x
   "$forebay" run --nodes $nodes --per-node --prefetch wait --buffer "$work/buffer" --report "$work/report.json" \
-    --stage "$dataset" -- python3 "$here/reader.py" "$dataset" "$work/forebay"
+    --stage "$dataset" -- python3 "$here/reader.py" "$dataset" "$work/forebay" $nodes
 )
 
 echo
