@@ -8,18 +8,13 @@
 #include <fmt/format.h>
 
 #include "catalog/catalog_layout_plan.hpp"
+#include "common/open_mp.hpp"
 #include "shared/catalog_view.hpp"
 
 namespace forebay {
 namespace {
 
 constexpr std::uint16_t kAllFlags = kEntryLeftToOrigin | kEntryHasXattrs | kEntryMountPoint;
-
-#if defined(__SANITIZE_THREAD__)
-constexpr bool kMayUseThreads = false;  // TSan does not see libgomp's synchronisation.
-#else
-constexpr bool kMayUseThreads = true;
-#endif
 
 // Each check relies on those before it in run().
 class Verifier {

@@ -1,4 +1,5 @@
 #include "origin/directory_scan.hpp"
+#include "common/open_mp.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -16,12 +17,6 @@ namespace forebay {
 namespace {
 
 constexpr std::size_t kLinkTargetBytesMax = 65535;  // What a StringRef can hold.
-
-#if defined(__SANITIZE_THREAD__)
-constexpr bool kMayUseThreads = false;  // TSan does not see libgomp's synchronisation.
-#else
-constexpr bool kMayUseThreads = true;
-#endif
 
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
