@@ -10,20 +10,24 @@
 namespace forebay {
 
 inline constexpr uint32_t kMessageMagic = 0x59424246;  // "FBBY"
-inline constexpr uint16_t kMessageVersion = 1;
+inline constexpr uint16_t kMessageVersion = 2;
 inline constexpr uint32_t kMessageBytesMax = 64 << 10;
 inline constexpr uint32_t kWorkingEveryMs = 500;
 inline constexpr uint32_t kSilenceMs = 2000;
 
 enum class MessageKind : uint16_t {
   // Requests.
-  materialise = 1,  // MaterialiseRequest: make the whole object local. done: MaterialiseReply + one descriptor (O_RDONLY)
+  materialise = 1,  // MaterialiseRequest: make the whole object local. done: MaterialiseReply + one
+                    // descriptor (O_RDONLY)
   invalidate = 2,   // InvalidateRequest: no node serves these any more. done: bare header
-  admin = 3,        // JSON text behind the header. Replies: `text` packets (pieces of one JSON text), then done or failed
+  admin = 3,  // JSON text behind the header. Replies: `text` packets (pieces of one JSON text), then done or
+              // failed
+  stripe =
+      4,  // StripeRequest: make one stripe local (partial mode). done: bare header, its state word is present
   // Replies.
   working = 100,  // bare header
   done = 101,
-  failed = 102,   // FailedReply
+  failed = 102,  // FailedReply
   text = 103,
 };
 
@@ -35,10 +39,23 @@ struct MessageHeader {
   uint32_t reserved;
 };
 
+// The buffer's file of the object is not what was put there (another size, inode or seal): the server drops
+// it, counts the damage and brings the object anew.
+inline constexpr uint32_t kMaterialiseDamaged = 1;
 struct MaterialiseRequest {
   MessageHeader header;
   uint32_t dataset;
   uint32_t entry;
+  uint32_t flags;  // 0 or kMaterialiseDamaged
+  uint32_t reserved;
+};
+
+struct StripeRequest {
+  MessageHeader header;
+  uint32_t dataset;
+  uint32_t entry;
+  uint32_t stripe;      // counted from 0 in the object
+  uint32_t read_ahead;  // so many stripes behind it are wanted soon
 };
 
 enum class HitKind : uint32_t { local = 0, peer = 1, origin = 2 };

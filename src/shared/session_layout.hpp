@@ -8,7 +8,9 @@
 //   <session>/socket        SOCK_SEQPACKET (messages.hpp)
 //   <session>/lock          held (flock) by the server: a session whose lock is free is left over
 //
-// Mode 0700, in /dev/shm/forebay-<uid>/. It outlives the server's death: what is local stays readable.
+// Mode 0700, in /dev/shm/forebay-<uid>/. It outlives the server's death: what is local stays readable, and
+// the servers that are started next take it up as it is (same files, same inodes), so that attached processes
+// go on.
 #pragma once
 
 #include <stddef.h>
@@ -17,7 +19,7 @@
 namespace forebay {
 
 inline constexpr uint64_t kControlMagic = 0x314c52544e434246;  // "FBCNTRL1"
-inline constexpr uint32_t kControlVersion = 1;
+inline constexpr uint32_t kControlVersion = 2;
 inline constexpr uint32_t kDatasetsMax = 16;
 inline constexpr uint32_t kMountBytesMax = 1024;  // with the NUL
 inline constexpr uint32_t kCounterShards = 16;
@@ -25,7 +27,7 @@ inline constexpr uint32_t kCounterShards = 16;
 enum class SessionPhase : uint32_t {
   starting = 0,  // catalogs may be missing: clients behave as without forebay
   serving = 1,
-  stopped = 2,   // an orderly end: clients ask no more, and still read what is local
+  stopped = 2,  // an orderly end: clients ask no more, and still read what is local
 };
 
 struct DatasetRecord {
@@ -37,12 +39,15 @@ struct DatasetRecord {
 
 // Written by clients with relaxed atomic adds, in the shard (thread id % kCounterShards).
 struct alignas(64) ClientCounters {
-  uint64_t opens_local;   // opened in the buffer without asking
-  uint64_t opens_peer;    // the server brought it from a peer
-  uint64_t opens_origin;  // the server staged it from the origin for this open, or the open went to the origin
-  uint64_t bypassed;      // of those, went to the origin because it is bypassed or fits nowhere
-  uint64_t failures;      // server asked, no help came: the open went to the origin
-  uint64_t reserved[3];
+  uint64_t opens_local;  // opened in the buffer without asking
+  uint64_t opens_peer;   // the server brought it from a peer
+  uint64_t
+      opens_origin;   // the server staged it from the origin for this open, or the open went to the origin
+  uint64_t bypassed;  // of those, went to the origin because it is bypassed or fits nowhere
+  uint64_t failures;  // server asked, no help came: the open went to the origin
+  uint64_t damaged;   // buffer files that were not what was put there (object_open.hpp): not used, reported
+  uint64_t partial_opens;  // in partial mode
+  uint64_t partial_bytes;  // read from the buffer through descriptors in partial mode
 };
 
 struct ControlPage {
@@ -53,12 +58,15 @@ struct ControlPage {
   uint32_t node;   // NodeIndex
   uint32_t node_count;
   uint32_t server_pid;
-  uint64_t heartbeat_ns;  // CLOCK_MONOTONIC, atomic, stored at least every kHeartbeatEveryMs while the server lives
+  uint64_t heartbeat_ns;  // CLOCK_MONOTONIC, atomic, stored at least every kHeartbeatEveryMs while the server
+                          // lives
   uint64_t buffer_device;  // st_dev of objects_directory
   uint64_t tree_device;    // st_dev of the tree.<k> directories
   uint32_t dataset_count;
-  uint32_t reserved;
-  char objects_directory[kMountBytesMax];  // whole objects are objects_directory/<first 2>/<32 hex digits of Identity>
+  uint32_t generation;  // How often servers took this session up again after others died. For people.
+  uint64_t materialise_max_bytes;          // Larger objects are opened in partial mode.
+  char objects_directory[kMountBytesMax];  // whole objects are objects_directory/<first 2>/<32 hex digits of
+                                           // Identity>
   DatasetRecord datasets[kDatasetsMax];
   ClientCounters counters[kCounterShards];
 };

@@ -28,7 +28,10 @@ struct StateHeader {
 inline constexpr uint64_t kEntryBypass = 1ull << 63;  // Ask the origin, for data, attributes and listing.
 inline constexpr uint64_t kEntryInodeMask = (1ull << 62) - 1;  // 0: not here (whole)
 
-// A stripe's word: phase in bits 0..2, owner (NodeIndex) in bits 8..31.
+// A stripe's word: phase in bits 0..2, generation in bits 3..7, owner (NodeIndex) in bits 8..31. The
+// generation grows each time a stripe that was present stops being so, before its bytes are touched. A reader
+// in partial mode loads the word, reads the bytes, and loads the word again: the bytes are good when both say
+// present and are equal.
 enum class StripePhase : uint32_t { absent = 0, staging = 1, present = 2 };
 inline constexpr uint32_t kStripePhaseMask = 7;
 inline constexpr uint32_t kStripeOwnerShift = 8;
@@ -58,7 +61,9 @@ class StateView {
   }
 
   uint32_t stripe_word(uint32_t stripe) const { return __atomic_load_n(stripe_at(stripe), __ATOMIC_ACQUIRE); }
-  StripePhase phase(uint32_t stripe) const { return static_cast<StripePhase>(stripe_word(stripe) & kStripePhaseMask); }
+  StripePhase phase(uint32_t stripe) const {
+    return static_cast<StripePhase>(stripe_word(stripe) & kStripePhaseMask);
+  }
   uint32_t owner(uint32_t stripe) const { return stripe_word(stripe) >> kStripeOwnerShift; }
   uint64_t checksum(uint32_t stripe) const { return __atomic_load_n(checksum_at(stripe), __ATOMIC_RELAXED); }
   // Server only.
@@ -96,20 +101,25 @@ class StateView {
       return false;
     }
     const auto& h = *static_cast<const StateHeader*>(data);
-    return h.magic == kStateMagic && h.file_bytes == bytes && file_bytes(h.entry_count, h.stripe_count) == bytes &&
-           h.entries_offset == sizeof(StateHeader) && h.checksums_offset == h.entries_offset + 8ull * h.entry_count &&
+    return h.magic == kStateMagic && h.file_bytes == bytes &&
+           file_bytes(h.entry_count, h.stripe_count) == bytes && h.entries_offset == sizeof(StateHeader) &&
+           h.checksums_offset == h.entries_offset + 8ull * h.entry_count &&
            h.stripes_offset == h.checksums_offset + 8ull * h.stripe_count;
   }
 
  private:
-  uint64_t* entry_at(uint32_t entry) const { return reinterpret_cast<uint64_t*>(base_ + header().entries_offset) + entry; }
+  uint64_t* entry_at(uint32_t entry) const {
+    return reinterpret_cast<uint64_t*>(base_ + header().entries_offset) + entry;
+  }
   uint64_t* checksum_at(uint32_t stripe) const {
     return reinterpret_cast<uint64_t*>(base_ + header().checksums_offset) + stripe;
   }
   uint32_t* stripe_at(uint32_t stripe) const {
     return reinterpret_cast<uint32_t*>(base_ + header().stripes_offset) + stripe;
   }
-  void store_stripe(uint32_t stripe, uint32_t word) const { __atomic_store_n(stripe_at(stripe), word, __ATOMIC_RELEASE); }
+  void store_stripe(uint32_t stripe, uint32_t word) const {
+    __atomic_store_n(stripe_at(stripe), word, __ATOMIC_RELEASE);
+  }
 
   char* base_ = nullptr;
 };
