@@ -1,6 +1,7 @@
 // serve: the node's server, from MPI_Init to its exit code. One call is one rank's whole life.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -40,9 +41,15 @@ struct ServeOptions {
   // Lines of JSON on standard input and output of rank 0 (server/supervision.hpp); end of input stops the
   // servers.
   bool supervised = false;
+  // The how-manyth restart of this session's servers: not 0 when servers of the same session died before,
+  // whose session directories and buffers are then taken up as they are.
+  std::uint32_t restart = 0;
+  // A server that shows no sign of life for longer is said to be silent (server/supervision.hpp).
+  std::chrono::milliseconds server_timeout = std::chrono::seconds(10);
   // Stage what is owned, print the outcome as JSON on rank 0, leave.
   bool standalone_prefetch = false;
-  // Of a standalone prefetch: what to stage (server/path_selection.hpp; empty: everything), and whether to count alone.
+  // Of a standalone prefetch: what to stage (server/path_selection.hpp; empty: everything), and whether to
+  // count alone.
   std::vector<std::string> prefetch_paths;
   bool dry_run = false;
   LogLevel log_level = LogLevel::info;
