@@ -14,6 +14,7 @@ struct ServeFlags {
   std::string node_name;
   bool simulated = false;
   bool supervised = false;
+  std::uint32_t restart = 0;
 };
 
 int serve(const Invocation& invocation, const ServeFlags& flags) {
@@ -25,6 +26,7 @@ int serve(const Invocation& invocation, const ServeFlags& flags) {
   options->simulate = flags.simulated;
   options->supervised = flags.supervised;
   options->node_name = flags.node_name;
+  options->restart = flags.restart;
   return serve_main(options.value());
 }
 
@@ -41,14 +43,17 @@ void add_serve_verb(CommandLine& line) {
       "manage\n"
       "their own steps. Programs join with `forebay exec`.",
       [flags](const Invocation& invocation) { return serve(invocation, *flags); });
-  line.add_settings(
-      verb, {"stage", "buffer", "capacity", "floor", "stripe", "prefetch", "bandwidth", "quiet", "verbose"});
+  line.add_settings(verb, {"stage", "buffer", "capacity", "floor", "stripe", "prefetch", "bandwidth",
+                           "server-timeout", "quiet", "verbose"});
   verb.add_option("--session-id", flags->session_id, "the session's name, the same on every node")
       ->type_name("ID");
   verb.add_option("--node-name", flags->node_name, "this node's name in the ring (default: the host's)")
       ->type_name("NAME");
   verb.add_flag("--simulated", flags->simulated,
                 "several nodes on one machine: each rank has its own buffer and session");
+  verb.add_option("--restart", flags->restart,
+                  "how often servers of this session died before: theirs is taken up as it is")
+      ->type_name("K");
   verb.add_flag("--supervised", flags->supervised, "speak with `forebay run` over standard input and output");
 }
 

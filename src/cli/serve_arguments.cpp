@@ -13,10 +13,14 @@ std::vector<std::string> serve_arguments(const std::string& program, const Setti
   if (identity.simulated) {
     argv.push_back("--simulated");
   }
+  if (identity.restart > 0) {
+    argv.insert(argv.end(), {"--restart", std::to_string(identity.restart)});
+  }
   for (const auto& spec : settings.stages) {
     argv.insert(argv.end(), {"--stage", stage_text(spec)});
   }
-  for (const auto* name : {"buffer", "capacity", "floor", "stripe", "prefetch", "bandwidth"}) {
+  for (const auto* name :
+       {"buffer", "capacity", "floor", "stripe", "prefetch", "bandwidth", "server-timeout"}) {
     const auto value = find_setting(name)->value(settings);
     argv.insert(argv.end(),
                 {fmt::format("--{}", name), value.is_string() ? value.get<std::string>() : value.dump()});

@@ -12,7 +12,8 @@ namespace forebay {
 
 struct ServeIdentity {
   std::string session_id;
-  bool simulated;  // several nodes on one machine
+  bool simulated;             // several nodes on one machine
+  std::uint32_t restart = 0;  // how often servers of this session died before
 };
 
 std::vector<std::string> serve_arguments(const std::string& program, const Settings& settings,

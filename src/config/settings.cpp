@@ -175,6 +175,14 @@ const std::array kSettings = {
     Setting{"stop-timeout", "SECONDS", "servers asked to stop and still there by then are killed", false,
             [](Settings& s, Texts t) { return assign_number(s.stop_timeout_s, t[0], 1); },
             [](const Settings& s) { return json(s.stop_timeout_s); }},
+    Setting{"server-timeout", "SECONDS", "servers that show no sign of life for longer are started again",
+            false, [](Settings& s, Texts t) { return assign_number(s.server_timeout_s, t[0], 1); },
+            [](const Settings& s) { return json(s.server_timeout_s); }},
+    Setting{"restarts", "N",
+            "how often in a row servers that died are started again before the command goes on without (0: "
+            "never)",
+            false, [](Settings& s, Texts t) { return assign_number(s.restarts, t[0], 0); },
+            [](const Settings& s) { return json(s.restarts); }},
     Setting{"report", "FILE", "write what was read from where to FILE, as JSON", false,
             [](Settings& s, Texts t) {
               s.report = path_of(t[0]);

@@ -36,6 +36,8 @@ struct Settings {
   std::string mpi = "auto";           // or the name of MPI settings
   std::uint32_t start_timeout_s = 600;
   std::uint32_t stop_timeout_s = 10;
+  std::uint32_t server_timeout_s = 10;
+  std::uint32_t restarts = 10;  // in a row; 0: servers that died stay dead
   std::string report;
   bool quiet = false;
   bool verbose = false;
