@@ -28,14 +28,24 @@ struct StateHeader {
 inline constexpr uint64_t kEntryBypass = 1ull << 63;  // Ask the origin, for data, attributes and listing.
 inline constexpr uint64_t kEntryInodeMask = (1ull << 62) - 1;  // 0: not here (whole)
 
-// A stripe's word: phase in bits 0..2, generation in bits 3..7, owner (NodeIndex) in bits 8..31. The
-// generation grows each time a stripe that was present stops being so, before its bytes are touched. A reader
-// in partial mode loads the word, reads the bytes, and loads the word again: the bytes are good when both say
-// present and are equal.
+// A stripe's word: phase in bits 0..1, generation in bits 2..11, owner (NodeIndex) in bits 12..31. A
+// generation is the time that a stripe is here: set_absent() begins the next one before the bytes are
+// touched. A reader in partial mode loads the word, reads the bytes, and loads the word again: the bytes are
+// good when both say present and are equal, and no more than kPartialReadNsMax lie between them. That bound,
+// with the pace the server keeps (stage/generation_pace.hpp), is why 1024 generations are enough: a stripe
+// cannot go through all of them while one read lasts.
+//
+// Order: set_absent() stores the word and then fences, so that whoever sees a byte of what was done to the
+// file afterwards (the kernel's page lock orders that) also sees the word changed; still_present() fences and
+// then loads. set_present() releases what was written before it.
 enum class StripePhase : uint32_t { absent = 0, staging = 1, present = 2 };
-inline constexpr uint32_t kStripePhaseMask = 7;
-inline constexpr uint32_t kStripeOwnerShift = 8;
-inline constexpr uint32_t kNoOwner = 0xffffff;  // Fits nowhere: read from the origin.
+inline constexpr uint32_t kStripePhaseMask = 3;
+inline constexpr uint32_t kStripeGenerationShift = 2;
+inline constexpr uint32_t kStripeGenerations = 1u << 10;
+inline constexpr uint32_t kStripeOwnerShift = 12;
+inline constexpr uint32_t kStripeGenerationMask = (kStripeGenerations - 1) << kStripeGenerationShift;
+inline constexpr uint32_t kNoOwner = 0xfffff;  // Fits nowhere: read from the origin.
+inline constexpr uint64_t kPartialReadNsMax = 500'000'000;
 
 class StateView {
  public:
@@ -61,17 +71,31 @@ class StateView {
   }
 
   uint32_t stripe_word(uint32_t stripe) const { return __atomic_load_n(stripe_at(stripe), __ATOMIC_ACQUIRE); }
-  StripePhase phase(uint32_t stripe) const {
-    return static_cast<StripePhase>(stripe_word(stripe) & kStripePhaseMask);
+  StripePhase phase(uint32_t stripe) const { return phase_of(stripe_word(stripe)); }
+  static StripePhase phase_of(uint32_t word) { return static_cast<StripePhase>(word & kStripePhaseMask); }
+  // Behind the reading of a stripe's bytes: whether they were those that `word`, loaded before, spoke of.
+  bool still_present(uint32_t stripe, uint32_t word) const {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return phase_of(word) == StripePhase::present && stripe_word(stripe) == word;
   }
   uint32_t owner(uint32_t stripe) const { return stripe_word(stripe) >> kStripeOwnerShift; }
   uint64_t checksum(uint32_t stripe) const { return __atomic_load_n(checksum_at(stripe), __ATOMIC_RELAXED); }
-  // Server only.
+  // Server only, as all that follow; each stripe's word has one writer at a time.
   void set_owner(uint32_t stripe, uint32_t owner) const {
-    store_stripe(stripe, (stripe_word(stripe) & kStripePhaseMask) | owner << kStripeOwnerShift);
+    store_stripe(stripe, (stripe_word(stripe) & (kStripePhaseMask | kStripeGenerationMask)) |
+                             owner << kStripeOwnerShift);
   }
+  // Not from present: see set_absent().
   void set_phase(uint32_t stripe, StripePhase phase) const {
     store_stripe(stripe, (stripe_word(stripe) & ~kStripePhaseMask) | static_cast<uint32_t>(phase));
+  }
+  // What was present is so no longer. To be called before its bytes are touched.
+  void set_absent(uint32_t stripe) const {
+    const uint32_t word = stripe_word(stripe);
+    const uint32_t next = (word + (1u << kStripeGenerationShift)) & kStripeGenerationMask;
+    store_stripe(stripe, (word & ~(kStripePhaseMask | kStripeGenerationMask)) | next |
+                             static_cast<uint32_t>(StripePhase::absent));
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
   }
   // While a stripe is absent its checksum word is the server's own (stage/staged_dataset.hpp); 0 to clear.
   void set_absent_hint(uint32_t stripe, uint64_t hint) const {

@@ -42,7 +42,7 @@ bool ResidentObjects::remove(ObjectKey object) {
   for (std::uint32_t number = 0; number < stripe_total(shape); ++number) {
     const std::uint32_t stripe = stripe_index(entry, number);
     if (dataset.state.phase(stripe) == StripePhase::present) {
-      dataset.state.set_phase(stripe, StripePhase::absent);
+      dataset.state.set_absent(stripe);
       dataset.state.set_absent_hint(stripe, 0);
     }
   }

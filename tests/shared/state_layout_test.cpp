@@ -73,6 +73,29 @@ BOOST_FIXTURE_TEST_CASE(the_owner_and_the_phase_do_not_disturb_each_other, Fixtu
   BOOST_TEST(state.stripe_word(5) == 0u);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_stripe_that_went_and_came_back_is_told_from_one_that_stayed, Fixture) {
+  state.set_owner(4, 1000);
+  for (std::uint32_t round = 0; round < kStripeGenerations - 1; ++round) {
+    state.set_phase(4, StripePhase::staging);
+    state.set_present(4, 7);
+    const std::uint32_t word = state.stripe_word(4);
+    BOOST_TEST_REQUIRE(state.still_present(4, word));
+    state.set_absent(4);
+    BOOST_TEST_REQUIRE(!state.still_present(4, word));
+    BOOST_TEST_REQUIRE(!state.still_present(4, state.stripe_word(4)));
+    state.set_phase(4, StripePhase::staging);
+    BOOST_TEST_REQUIRE(!state.still_present(4, word));
+    state.set_present(4, 7);
+    BOOST_TEST_REQUIRE(!state.still_present(4, word));
+    BOOST_TEST_REQUIRE(state.owner(4) == 1000u);
+    state.set_owner(4, 1000);
+    BOOST_TEST_REQUIRE(!state.still_present(4, word));
+    state.set_absent(4);
+  }
+  BOOST_TEST(state.stripe_word(3) == 0u);
+  BOOST_TEST(state.stripe_word(5) == 0u);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_bypass_set_while_the_inode_is_published_is_kept, Fixture) {
   for (int round = 0; round < 2000; ++round) {
     words[sizeof(StateHeader) / 8] = 0;
