@@ -12,7 +12,7 @@
 #include <fmt/format.h>
 
 #include "common/path_io.hpp"
-#include "shared/session_layout.hpp"
+#include "shared/seal.hpp"
 
 namespace forebay {
 namespace {
@@ -229,6 +229,14 @@ Status set_published_mode(int fd, const std::string& what) {
   if ((info.st_mode & 07777) != kBufferFileMode) {
     return Error{Code::io_error,
                  what + " did not take the sticky bit (this file system does not keep modes)"};
+  }
+  return {};
+}
+
+Status set_seal(int fd, const Identity& identity, const std::string& what) {
+  const timespec times[2] = {{0, UTIME_OMIT}, seal_of(identity)};
+  if (::futimens(fd, times) != 0) {
+    return error_from_errno("cannot set the time of " + what);
   }
   return {};
 }

@@ -2,8 +2,8 @@
 //
 //   lock                            flock()ed by the one store that may use the rest
 //   index                           see index_log.hpp
-//   objects/<2 hex>/<32 hex>        a published object, mode kBufferFileMode
-//   objects/<2 hex>/<32 hex>.part   one being brought in
+//   objects/<2 hex>/<32 hex>        a published object: sealed (shared/seal.hpp), mode kBufferFileMode
+//   objects/<2 hex>/<32 hex>.part   one being brought in; sealed, too, while nobody writes to it
 #pragma once
 
 #include <sys/stat.h>
@@ -79,5 +79,8 @@ class BufferDirectory {
 // Gives the open object file the mode of a published one. Code: io_error (the file system does not keep such
 // modes).
 Status set_published_mode(int fd, const std::string& what);
+
+// Seals the open object file (shared/seal.hpp). Code: io_error.
+Status set_seal(int fd, const Identity& identity, const std::string& what);
 
 }  // namespace forebay

@@ -219,6 +219,10 @@ void DirectoryStore::release(const PartPointer& part) {
       return;
     }
   }
+  if (part->fd.valid() && !part->published && !part->removed && part->complete_count > 0) {
+    // One that cannot be sealed is only verified when it is taken up.
+    static_cast<void>(set_seal(part->fd.get(), part->shape.identity, "an object of the buffer").ok());
+  }
   part->fd.reset();
   if (part->published || part->removed || part->complete_count > 0) {
     return;

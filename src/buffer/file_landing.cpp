@@ -189,11 +189,12 @@ Result<std::uint64_t> FileLanding::publish() {
                  fmt::format("the object cannot be published ({} of {} stripes are complete)",
                              part_->complete_count, part_->complete.size())};
   }
+  const std::string what = store_.directory_.path_of(shape.identity, FileForm::part);
   if (!part_->has_published_mode) {
-    FOREBAY_TRY(
-        set_published_mode(part_->fd.get(), store_.directory_.path_of(shape.identity, FileForm::part)));
+    FOREBAY_TRY(set_published_mode(part_->fd.get(), what));
     part_->has_published_mode = true;
   }
+  FOREBAY_TRY(set_seal(part_->fd.get(), shape.identity, what));
   FOREBAY_ASSIGN(replaced_bytes, store_.directory_.publish(shape.identity));
   store_.space_.freed(replaced_bytes);
   part_->published = true;

@@ -12,6 +12,7 @@
 
 #include "buffer/part_file.hpp"
 #include "buffer/stripe_file.hpp"
+#include "shared/seal.hpp"
 
 namespace forebay {
 namespace {
@@ -22,6 +23,8 @@ struct FoundFile {
   std::uint64_t bytes;
   std::uint64_t disk_bytes;
   FileForm form;
+  mode_t mode;
+  bool sealed;
 };
 
 struct Found {
@@ -113,6 +116,8 @@ Found scan(const BufferDirectory& directory, unsigned subdirectory) {
       file.inode = info.st_ino;
       file.bytes = static_cast<std::uint64_t>(info.st_size);
       file.disk_bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
+      file.mode = info.st_mode & 07777;
+      file.sealed = has_seal(info, file.object);
       found.files.push_back(file);
     } else {
       ::unlinkat(::dirfd(listing.get()), entry->d_name, 0);
@@ -203,7 +208,8 @@ class TakeUp {
         continue;
       }
       inodes_changed_ = inodes_changed_ || !same_inode;
-      matches_.push_back(Match{file, at, end - at, !loaded_.same_boot || !same_inode});
+      const bool as_left = file.sealed && (file.form == FileForm::part || file.mode == kBufferFileMode);
+      matches_.push_back(Match{file, at, end - at, !loaded_.same_boot || !same_inode || !as_left});
     }
     return {};
   }
@@ -259,6 +265,7 @@ class TakeUp {
       FOREBAY_TRY(make_whole(file));
     } else {
       FOREBAY_TRY(make_part(file, shape, std::span(kept_.entries).subspan(out), bytes));
+      FOREBAY_TRY(seal(file.object, FileForm::part));
       kept_.part_inodes.push_back(file.inode);
     }
     for (IndexEntry& entry : std::span(kept_.entries).subspan(out)) {
@@ -267,11 +274,23 @@ class TakeUp {
     return {};
   }
 
+  // What was verified is as good as new.
+  Status seal(const Identity& object, FileForm form) {
+    FOREBAY_ASSIGN(fd, directory_.open_for_reading(object, form));
+    return set_seal(fd.get(), object, directory_.path_of(object, form));
+  }
+
   Status make_whole(const FoundFile& file) {
+    const std::string what = directory_.path_of(file.object, file.form);
     if (file.form == FileForm::part) {
       FOREBAY_ASSIGN(fd, directory_.open_part_for_writing(file.object));
-      FOREBAY_TRY(set_published_mode(fd.get(), directory_.path_of(file.object, file.form)));
+      FOREBAY_TRY(set_published_mode(fd.get(), what));
+      FOREBAY_TRY(set_seal(fd.get(), file.object, what));
       FOREBAY_TRY(directory_.publish(file.object));
+    } else if (!file.sealed || file.mode != kBufferFileMode) {
+      FOREBAY_ASSIGN(fd, directory_.open_for_reading(file.object, file.form));
+      FOREBAY_TRY(set_published_mode(fd.get(), what));
+      FOREBAY_TRY(set_seal(fd.get(), file.object, what));
     }
     return {};
   }

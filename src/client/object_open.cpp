@@ -5,12 +5,16 @@
 
 #include "client/descriptor_hints.hpp"
 #include "client/server_request.hpp"
+#include "shared/seal.hpp"
 
 namespace forebay {
 namespace {
 
 // The flags of open() that mean something for a descriptor that exists already.
 constexpr int kStatusFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
+
+// How often an object is looked for that is evicted and brought in again meanwhile.
+constexpr int kLooks = 3;
 
 int open_in_buffer(const MappedSession& session, Place place, int flags) {
   const MappedDataset& dataset = session.dataset_of(place);
@@ -26,6 +30,43 @@ int open_in_buffer(const MappedSession& session, Place place, int flags) {
   path[at++] = '/';
   memcpy(path + at, name, sizeof name);
   return sys::openat(AT_FDCWD, path, flags & ~(O_CREAT | O_EXCL));
+}
+
+struct InBuffer {
+  int fd;        // -1: the object is not to be had here.
+  int error;     // Of the caller's own making (too many descriptors), or 0.
+  bool damaged;  // There is a file, and it is not what was put there.
+};
+
+// One fstat tells: the published file's inode is in the state table, and its size and seal follow from the
+// catalog. A file that could not be opened at all is nothing this process can judge (it may have changed its
+// root or its user).
+InBuffer find_in_buffer(const MappedSession& session, Place place, int flags) {
+  const MappedDataset& dataset = session.dataset_of(place);
+  const uint32_t state_entry = session.state_entry(place);
+  const CatalogEntry& entry = dataset.catalog.entry(state_entry);
+  for (int look = 0; look < kLooks; ++look) {
+    const uint64_t inode = dataset.state.buffer_inode(state_entry);
+    if (inode == 0) {
+      break;
+    }
+    const int fd = open_in_buffer(session, place, flags);
+    if (fd == -EMFILE || fd == -ENFILE) {
+      return {-1, -fd, false};
+    }
+    struct stat info;
+    if (fd >= 0 && sys::fstat(fd, &info) == 0 && info.st_ino == inode &&
+        is_published_file(info, identity_of(entry), entry.size)) {
+      return {fd, 0, false};
+    }
+    if (fd >= 0) {
+      sys::close(fd);
+    }
+    if (dataset.state.buffer_inode(state_entry) == inode) {
+      return {-1, 0, fd >= 0};
+    }
+  }
+  return {-1, 0, false};
 }
 
 // The received descriptor as the caller's open would have made it: the lowest number, its flags.
@@ -73,30 +114,31 @@ bool fits_nowhere(const MappedSession& session, Place place) {
 }
 
 Opened open_object(const MappedSession& session, Place place, int flags, PathText* path) {
-  const MappedDataset& dataset = session.dataset_of(place);
-  const uint32_t state_entry = session.state_entry(place);
-  if (dataset.state.buffer_inode(state_entry) != 0) {
-    const int fd = open_in_buffer(session, place, flags);
-    if (fd >= 0) {
-      note_descriptor(session, fd, place);
-      count(session.counters().opens_local);
-      return {fd, 0};
-    }
-    if (fd == -EMFILE || fd == -ENFILE) {
-      return {-1, -fd};
-    }
+  const InBuffer here = find_in_buffer(session, place, flags);
+  if (here.error != 0) {
+    return {-1, here.error};
+  }
+  if (here.fd >= 0) {
+    note_descriptor(session, here.fd, place);
+    count(session.counters().opens_local);
+    return {here.fd, 0};
+  }
+  if (here.damaged) {
+    count(session.counters().damaged);
   }
   if (fits_nowhere(session, place)) {
     return use_origin(session, place, &ClientCounters::bypassed, path);
   }
   if (server_answers(session)) {
-    const Materialised materialised = request_object(session, place);
+    const Materialised materialised = request_object(session, place, here.damaged ? kMaterialiseDamaged : 0);
     if (materialised.fd >= 0) {
-      // O_PATH and the like cannot be had from an open descriptor, but the object is here now.
-      const int fd =
-          (flags & O_PATH) != 0 ? open_in_buffer(session, place, flags) : adopt(materialised.fd, flags);
+      int fd;
       if ((flags & O_PATH) != 0) {
+        // Not to be had from an open descriptor, but the object is here now.
         sys::close(materialised.fd);
+        fd = find_in_buffer(session, place, flags).fd;
+      } else {
+        fd = adopt(materialised.fd, flags);
       }
       if (fd >= 0) {
         note_descriptor(session, fd, place);

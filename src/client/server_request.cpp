@@ -6,6 +6,7 @@
 
 #include "client/descriptor_path.hpp"
 #include "client/system_call.hpp"
+#include "shared/seal.hpp"
 
 namespace forebay {
 namespace {
@@ -186,12 +187,12 @@ MessageHeader header_of(MessageKind kind, size_t message_bytes) {
           static_cast<uint32_t>(message_bytes - sizeof(MessageHeader)), 0};
 }
 
-// A regular file of the buffer, open for reading alone, of the object's size.
+// The object's published file in the buffer, open for reading alone.
 bool is_object(const MappedSession& session, Place place, int fd) {
   struct stat info;
   const int flags = sys::fcntl(fd, F_GETFL);
-  return sys::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
-         static_cast<uint64_t>(info.st_size) == session.entry_of(place).size &&
+  const CatalogEntry& entry = session.dataset_of(place).catalog.entry(session.state_entry(place));
+  return sys::fstat(fd, &info) == 0 && is_published_file(info, identity_of(entry), entry.size) &&
          info.st_dev == session.control->buffer_device && flags >= 0 && (flags & O_ACCMODE) == O_RDONLY;
 }
 
@@ -204,11 +205,12 @@ bool server_answers(const MappedSession& session) {
   return phase == SessionPhase::serving && sys::monotonic_ns() < beat + kHeartbeatDeadMs * kNsPerMs;
 }
 
-Materialised request_object(const MappedSession& session, Place place) {
+Materialised request_object(const MappedSession& session, Place place, uint32_t flags) {
   MaterialiseRequest request{};
   request.header = header_of(MessageKind::materialise, sizeof request);
   request.dataset = place.dataset;
   request.entry = session.state_entry(place);
+  request.flags = flags;
   const Answer answer = ask(session, &request, sizeof request);
   if (!answer.done) {
     return {-1, HitKind::origin};

@@ -14,7 +14,8 @@ struct Materialised {
   int fd;  // The object, read-only, close-on-exec; -1 when no help came.
   HitKind hit;
 };
-Materialised request_object(const MappedSession& session, Place place);
+// `flags`: 0 or kMaterialiseDamaged.
+Materialised request_object(const MappedSession& session, Place place, uint32_t flags);
 
 // Best effort: the bypass bits are set already, and take effect on this node without the server.
 void request_invalidate(const MappedSession& session, const InvalidateItem* items, uint32_t count);

@@ -32,6 +32,7 @@
 #include "common/path_io.hpp"
 #include "origin/origin.hpp"
 #include "shared/messages.hpp"
+#include "shared/seal.hpp"
 #include "shared/session_layout.hpp"
 #include "shared/state_layout.hpp"
 
@@ -210,7 +211,9 @@ class Fixture {
     const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     must(write_fully_at(fd.get(), bytes, 0, path));
     struct stat info {};
-    if (::fchmod(fd.get(), kBufferFileMode) != 0 || ::fstat(fd.get(), &info) != 0) {
+    const timespec times[2] = {{0, UTIME_OMIT}, seal_of(identity_of(object))};
+    if (::fchmod(fd.get(), kBufferFileMode) != 0 || ::futimens(fd.get(), times) != 0 ||
+        ::fstat(fd.get(), &info) != 0) {
       die("cannot publish " + path);
     }
     state_.publish_inode(entry, info.st_ino);
