@@ -253,8 +253,9 @@ DirectoryStore::PartPointer DirectoryStore::find_part(const Identity& object) {
   return at == parts_.end() ? nullptr : at->second;
 }
 
-Result<UniqueFd> DirectoryStore::open_complete(const Identity& object, std::uint64_t offset,
-                                               std::uint64_t bytes) {
+Result<DirectoryStore::CompleteFile> DirectoryStore::open_complete(const Identity& object,
+                                                                   std::uint64_t offset,
+                                                                   std::uint64_t bytes) {
   if (const PartPointer part = find_part(object)) {
     const std::lock_guard lock(part->mutex);
     if (!part->published && !part->removed) {
@@ -267,17 +268,31 @@ Result<UniqueFd> DirectoryStore::open_complete(const Identity& object, std::uint
         complete = stripe < part->complete.size() && part->complete[stripe];
       }
       if (complete) {
-        return directory_.open_for_reading(object, FileForm::part);
+        FOREBAY_ASSIGN(fd, directory_.open_for_reading(object, FileForm::part));
+        return CompleteFile{std::move(fd), part, part->evictions};
       }
     }
   }
-  return directory_.open_for_reading(object, FileForm::whole);
+  FOREBAY_ASSIGN(fd, directory_.open_for_reading(object, FileForm::whole));
+  return CompleteFile{std::move(fd), nullptr, 0};
+}
+
+Status DirectoryStore::unchanged_since(const CompleteFile& file) {
+  if (file.part) {
+    const std::lock_guard lock(file.part->mutex);
+    if (file.part->evictions != file.evictions) {
+      return Error{Code::not_found, "a stripe was evicted while it was read"};
+    }
+  }
+  return {};
 }
 
 Result<std::size_t> DirectoryStore::read(const Identity& object, std::uint64_t offset,
                                          std::span<std::byte> into) {
-  FOREBAY_ASSIGN(fd, open_complete(object, offset, into.size()));
-  return read_fully_at(fd.get(), into, static_cast<off_t>(offset), "an object of the buffer");
+  FOREBAY_ASSIGN(file, open_complete(object, offset, into.size()));
+  auto got = read_fully_at(file.fd.get(), into, static_cast<off_t>(offset), "an object of the buffer");
+  FOREBAY_TRY(unchanged_since(file));
+  return got;
 }
 
 Result<UniqueFd> DirectoryStore::open_object(const Identity& object) {
@@ -287,10 +302,12 @@ Result<UniqueFd> DirectoryStore::open_object(const Identity& object) {
 Status DirectoryStore::verify(const ObjectShape& shape, std::uint32_t stripe, std::uint64_t checksum) {
   const std::uint64_t offset = stripe * shape.stripe_bytes;
   const std::uint64_t bytes = stripe_length(shape, stripe);
-  FOREBAY_ASSIGN(fd, open_complete(shape.identity, offset, bytes));
+  FOREBAY_ASSIGN(file, open_complete(shape.identity, offset, bytes));
   const std::string what =
       fmt::format("stripe {} of {}", stripe, directory_.path_of(shape.identity, FileForm::whole));
-  FOREBAY_ASSIGN(found, checksum_in_file(fd.get(), offset, bytes, what));
+  const auto summed = checksum_in_file(file.fd.get(), offset, bytes, what);
+  FOREBAY_TRY(unchanged_since(file));
+  FOREBAY_ASSIGN(found, summed);
   if (found != checksum) {
     return Error{Code::corrupt,
                  fmt::format("{} does not match its checksum ({:016x}, not {:016x})", what, found, checksum)};
@@ -325,6 +342,50 @@ Status DirectoryStore::remove_part(const PartPointer& part) {
   part->removed = true;
   space_.freed(part->complete_bytes);
   forget(*part);
+  return {};
+}
+
+Status DirectoryStore::evict_stripe(const Identity& object, std::uint32_t stripe) {
+  const PartPointer part = find_part(object);
+  if (!part) {
+    return Error{Code::not_found, "no object in parts has this stripe"};
+  }
+  const std::lock_guard lock(part->mutex);
+  if (part->published || part->removed || stripe >= part->complete.size() || !part->complete[stripe]) {
+    return Error{Code::not_found, "the stripe is not here"};
+  }
+  const ObjectShape& shape = part->shape;
+  if (part->complete_count == 1 && !part->fd.valid()) {
+    index_.append_removal(object);  // The last one, and nobody brings another: the file goes.
+    FOREBAY_TRY(directory_.unlink(object, FileForm::part));
+    part->removed = true;
+    space_.freed(part->complete_bytes);
+    forget(*part);
+    return {};
+  }
+  UniqueFd own;
+  if (!part->fd.valid()) {
+    FOREBAY_ASSIGN(opened, directory_.open_part_for_writing(object));
+    own = std::move(opened);
+  }
+  const int fd = own.valid() ? own.get() : part->fd.get();
+  const IndexEntry entry{object, shape.bytes, part->checksums[stripe], part->inode, stripe,
+                         static_cast<std::uint32_t>(shape.stripe_bytes / kChunkBytes)};
+  // The record first: should this process die between the two, the hole is nothing that is offered.
+  FOREBAY_TRY(index_.append(without_stripe(entry)));
+  // Up to the end of the last chunk, behind the file's end too: pages go as a whole, none is overwritten.
+  const std::uint64_t length = stripe_length(shape, stripe);
+  const std::uint64_t in_chunks = (length + kChunkBytes - 1) / kChunkBytes * kChunkBytes;
+  if (::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  static_cast<off_t>(stripe * shape.stripe_bytes), static_cast<off_t>(in_chunks)) != 0) {
+    Error failed = error_from_errno("cannot make a hole in " + directory_.path_of(object, FileForm::part));
+    if (index_.append(entry).ok()) {
+      return failed;
+    }
+  }
+  part->set_incomplete(stripe);
+  ++part->evictions;
+  space_.freed(length);
   return {};
 }
 

@@ -32,6 +32,7 @@ class DirectoryStore final : public ObjectStore {
   Result<UniqueFd> open_object(const Identity& object) override;
   Status verify(const ObjectShape& shape, std::uint32_t stripe, std::uint64_t checksum) override;
   Status remove(const Identity& object) override;
+  Status evict_stripe(const Identity& object, std::uint32_t stripe) override;
   [[nodiscard]] StoreUsage usage() const override { return space_.usage(); }
 
  private:
@@ -59,7 +60,15 @@ class DirectoryStore final : public ObjectStore {
   [[nodiscard]] PartPointer join_part(const ObjectShape& shape);  // counts a landing
   [[nodiscard]] PartPointer find_part(const Identity& object);
   // The file with bytes [offset, offset + bytes) of the object, all of them complete.
-  Result<UniqueFd> open_complete(const Identity& object, std::uint64_t offset, std::uint64_t bytes);
+  // and, when it is a part, the part with the number of stripes that were evicted from it before.
+  struct CompleteFile {
+    UniqueFd fd;
+    PartPointer part;
+    std::uint64_t evictions;
+  };
+  Result<CompleteFile> open_complete(const Identity& object, std::uint64_t offset, std::uint64_t bytes);
+  // Whether no stripe was evicted since; otherwise what was read meanwhile may be a hole's zeroes.
+  static Status unchanged_since(const CompleteFile& file);
   bool evict_stranger();
   void adopt(const Identity& object);  // It is no stranger any more.
   Status remove_part(const PartPointer& part);

@@ -79,7 +79,7 @@ FileLanding::Chunk& FileLanding::chunk_at(std::uint32_t stripe, std::size_t numb
 Status FileLanding::pay(std::uint32_t stripe, std::size_t number, std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   Chunk& chunk = chunk_at(stripe, number);
-  if (chunk.state != ChunkState::none) {
+  if (chunk.state == ChunkState::paid || chunk.state == ChunkState::written) {
     return {};
   }
   if (reserved_bytes_ < bytes) {
@@ -120,22 +120,23 @@ Status FileLanding::write_chunk(std::uint64_t offset, std::span<const std::byte>
   const std::lock_guard lock(mutex_);
   Chunk& chunk = chunk_at(stripe, number);
   chunk.checksum = checksum;
-  chunk.state = ChunkState::written;
+  chunk.state = must_write ? ChunkState::written : ChunkState::not_needed;
   return {};
 }
 
-Result<std::uint64_t> FileLanding::checksum_of(std::uint32_t stripe, bool& any_written) {
+Result<std::uint64_t> FileLanding::checksum_of(std::uint32_t stripe, bool& all_written) {
   const std::lock_guard lock(mutex_);
   static_cast<void>(chunk_at(stripe, 0));
   const auto at = std::find_if(progress_.begin(), progress_.end(),
                                [&](const Progress& one) { return one.stripe == stripe; });
   std::vector<std::uint64_t> checksums;
+  all_written = true;
   for (const Chunk& chunk : at->chunks) {
-    if (chunk.state == ChunkState::written) {
+    all_written = all_written && chunk.state == ChunkState::written;
+    if (chunk.state == ChunkState::written || chunk.state == ChunkState::not_needed) {
       checksums.push_back(chunk.checksum);
     }
   }
-  any_written = !checksums.empty();
   if (checksums.size() != at->chunks.size()) {
     return Error{Code::bad_argument,
                  fmt::format("stripe {} cannot be complete ({} of {} chunks were written)", stripe,
@@ -149,8 +150,8 @@ Result<std::uint64_t> FileLanding::complete_stripe(std::uint32_t stripe) {
   if (stripe >= part_->complete.size()) {
     return Error{Code::bad_argument, fmt::format("there is no stripe {}", stripe)};
   }
-  bool any_written = false;
-  const Result<std::uint64_t> checksum = checksum_of(stripe, any_written);
+  bool all_written = false;
+  const Result<std::uint64_t> checksum = checksum_of(stripe, all_written);
   {
     const std::lock_guard lock(part_->mutex);
     if (part_->removed) {
@@ -163,6 +164,9 @@ Result<std::uint64_t> FileLanding::complete_stripe(std::uint32_t stripe) {
       return part_->checksums[stripe];
     }
     FOREBAY_TRY(checksum);
+    if (!all_written) {
+      return Error{Code::unavailable, fmt::format("stripe {} was evicted while it came in again", stripe)};
+    }
     FOREBAY_TRY(
         store_.index_.append(IndexEntry{shape.identity, shape.bytes, checksum.value(), part_->inode, stripe,
                                         static_cast<std::uint32_t>(shape.stripe_bytes / kChunkBytes)}));

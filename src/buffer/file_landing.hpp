@@ -31,7 +31,8 @@ class FileLanding final : public Landing {
   Result<std::uint64_t> publish() override;
 
  private:
-  enum class ChunkState : std::uint8_t { none, paid, written };  // paid: its bytes are off the reservation
+  // paid: its bytes are off the reservation. not_needed: the stripe was complete already.
+  enum class ChunkState : std::uint8_t { none, paid, written, not_needed };
   struct Chunk {
     std::uint64_t checksum = 0;
     ChunkState state = ChunkState::none;
@@ -45,7 +46,7 @@ class FileLanding final : public Landing {
   Result<bool> claim(std::uint32_t stripe);
   Chunk& chunk_at(std::uint32_t stripe, std::size_t number);  // mutex_ held
   Status pay(std::uint32_t stripe, std::size_t number, std::uint64_t bytes);
-  Result<std::uint64_t> checksum_of(std::uint32_t stripe, bool& any_written);
+  Result<std::uint64_t> checksum_of(std::uint32_t stripe, bool& all_written);
   void punch_unfinished();
 
   DirectoryStore& store_;

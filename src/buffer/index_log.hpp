@@ -38,12 +38,19 @@ struct IndexEntry {
   Identity object;
   std::uint64_t object_bytes;
   std::uint64_t checksum;  // of the stripe
-  std::uint64_t inode;     // of its file
+  std::uint64_t inode;     // of its file; 0: the stripe is gone, whatever was recorded before
   std::uint32_t
       stripe;  // kRemovedStripe: what was recorded of this object before is gone; the other fields are 0
   std::uint32_t stripe_chunks;  // stripe_bytes / kChunkBytes
 };
 static_assert(sizeof(IndexEntry) == 48);
+
+// The record that takes back what `entry` recorded.
+inline IndexEntry without_stripe(IndexEntry entry) {
+  entry.inode = 0;
+  entry.checksum = 0;
+  return entry;
+}
 
 struct IndexRecord {
   std::uint64_t check;  // hash_bytes(entry, salt + number of this record)

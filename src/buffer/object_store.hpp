@@ -121,6 +121,12 @@ class ObjectStore {
 
   // Removes an object and its records; open descriptors stay good. Not found is not an error.
   virtual Status remove(const Identity& object) = 0;
+  // Gives the room of one completed stripe of an unpublished object back: its bytes are gone from the file,
+  // also for who has it open, while landings of its other stripes go on. A read() that began before fails
+  // rather than give what is no longer there. Codes: not_found (no such stripe, or the object is published),
+  // no_space (of the index), io_error (the file system cannot make holes, ...); then the stripe is still
+  // there.
+  virtual Status evict_stripe(const Identity& object, std::uint32_t stripe) = 0;
   [[nodiscard]] virtual StoreUsage usage() const = 0;
 };
 

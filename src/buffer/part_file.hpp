@@ -33,6 +33,12 @@ struct PartFile {
     complete_bytes += stripe_length(shape, stripe);
   }
 
+  void set_incomplete(std::uint32_t stripe) {
+    complete[stripe] = false;
+    --complete_count;
+    complete_bytes -= stripe_length(shape, stripe);
+  }
+
   const ObjectShape shape;
 
   std::mutex mutex;  // Guards all below but `landings`. Taken before the store's.
@@ -43,6 +49,7 @@ struct PartFile {
   std::vector<std::uint64_t> checksums;  // by stripe
   std::uint32_t complete_count = 0;
   std::uint64_t complete_bytes = 0;
+  std::uint64_t evictions = 0;  // Stripes that were complete and are no more.
   struct Claim {
     std::uint32_t stripe;
     const Landing* by;

@@ -62,7 +62,7 @@ void fold(std::vector<IndexEntry>& entries) {
                        [](const IndexEntry& a, const IndexEntry& b) { return a.stripe < b.stripe; });
       for (auto entry = first; entry != last; ++entry) {
         const bool is_newest = entry + 1 == last || entry->stripe != (entry + 1)->stripe;
-        if (is_newest && in_shape(*entry)) {
+        if (is_newest && in_shape(*entry) && entry->inode != 0) {
           entries[out++] = *entry;
         }
       }

@@ -17,6 +17,7 @@ struct StageCounters {
   std::atomic<std::uint64_t> does_not_fit{0};  // stripes that found no room
   std::atomic<std::uint64_t> errors{0};        // origin, buffer and peer failures, after retries
   std::atomic<std::uint64_t> evicted_objects{0};
+  std::atomic<std::uint64_t> evicted_stripes{0};  // of objects that were not whole
 };
 
 }  // namespace forebay
