@@ -9,6 +9,11 @@
 //    "nodes":[{"node":0,"name":"n0","capacity_bytes":n,"assigned_bytes":n}]}           after the scan
 //   {"event":"ready", "nodes":[{"node":0,"name":"n0","host":"h","session":"/dev/shm/..."}]}   every node
 //   serves
+//   {"event":"alive"}                  every kAliveEveryMs, from MPI's start on: rank 0 lives. Whatever it says
+//   counts as well. A rank 0 that says nothing for longer than the setting server-timeout is killed with all
+//   others and started again
+//   {"event":"silent", "node":k, "name":"n2"}   node k gave no sign of life for longer than server-timeout, as
+//   its peers find: the same follows
 //   {"event":"progress", "bytes":n, "bytes_total":n, "objects":n, "objects_total":n}   while staging, every
 //   second
 //   {"event":"staged", "bytes":n, "bytes_total":n, "fetched_bytes":n, "objects":n, "failed_stripes":n,
@@ -16,11 +21,12 @@
 //   {"event":"report", ...}            the report's fields but elapsed_s and command_exit
 //   (src/server/report.hpp)
 //   {"event":"failed", "code":"no_space", "text":"..."}   the servers cannot start or go on; they exit
-//   non-zero
+//   non-zero. With the code "unavailable" another start may help
 #pragma once
 
 namespace forebay {
 
 inline constexpr int kProgressEveryMs = 1000;
+inline constexpr int kAliveEveryMs = 1000;
 
 }  // namespace forebay
