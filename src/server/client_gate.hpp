@@ -21,7 +21,10 @@ class ClientGate final : public ClientService {
   void admin(std::string request, std::function<void(Result<std::string>)> done) override {
     admin_.ask(std::move(request), std::move(done));
   }
-  void tick() override { session_.beat(); }
+  void tick() override {
+    session_.beat();
+    core_.peer_service.tick();
+  }
 
  private:
   // An object that was evicted between becoming local and being opened is brought in again, this often.

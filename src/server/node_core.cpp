@@ -5,6 +5,30 @@
 
 namespace forebay {
 
+namespace {
+
+// As many threads in all as for one dataset, or twice that, but never fewer than two of a kind each.
+std::vector<NodeCore::OriginPools> make_origin_pools(std::size_t datasets, std::uint32_t io_threads) {
+  const std::size_t threads = std::clamp<std::size_t>(2 * io_threads / std::max<std::size_t>(1, datasets), 2,
+                                                      std::max(2U, io_threads));
+  std::vector<NodeCore::OriginPools> pools(datasets);
+  for (auto& pool : pools) {
+    pool.background = std::make_unique<ThreadPool>("forebay-origin", threads);
+    pool.wanted_now = std::make_unique<ThreadPool>("forebay-orignow", threads);
+  }
+  return pools;
+}
+
+std::vector<Stager::OriginExecutors> executors_of(const std::vector<NodeCore::OriginPools>& pools) {
+  std::vector<Stager::OriginExecutors> executors;
+  for (const auto& pool : pools) {
+    executors.push_back({*pool.background, *pool.wanted_now});
+  }
+  return executors;
+}
+
+}  // namespace
+
 NodeCore::NodeCore(StagedDatasets of, ObjectStore& in_store, PeerTransport& over, const Options& options)
     : datasets(std::move(of)),
       store(in_store),
@@ -13,13 +37,15 @@ NodeCore::NodeCore(StagedDatasets of, ObjectStore& in_store, PeerTransport& over
       rate_limit(options.bandwidth_bytes_per_s),
       background(std::make_unique<ThreadPool>("forebay-stage", std::max(1U, options.io_threads))),
       wanted_now(std::make_unique<ThreadPool>("forebay-now", std::max(1U, options.io_threads))),
+      origin_pools(make_origin_pools(datasets.size(), options.io_threads)),
+      origin_executors(executors_of(origin_pools)),
       residents(datasets, store, self),
       evictor(datasets, residents, counters),
       invalidator(
           datasets, transport,
           [this](ObjectKey object) { wanted_now->post([this, object] { residents.remove(object); }); }),
-      stager(Stager::Parts{datasets, store, transport, *background, *wanted_now, residents, evictor,
-                           invalidator, counters, rate_limit}),
+      stager(Stager::Parts{datasets, store, transport, *background, *wanted_now, origin_executors, residents,
+                           evictor, invalidator, counters, rate_limit}),
       materialiser(datasets, stager, residents, *wanted_now),
       peer_service(datasets, store, stager, invalidator, *wanted_now, counters, self),
       io_threads_(std::max(1U, options.io_threads)) {}
@@ -27,7 +53,8 @@ NodeCore::NodeCore(StagedDatasets of, ObjectStore& in_store, PeerTransport& over
 NodeCore::~NodeCore() {
   stager.stop();
   stager.wait_until_idle();
-  // What still runs on one may post to the other only as part of something on its way, and nothing is.
+  // What still runs on one may post to another only as part of something on its way, and nothing is.
+  origin_pools.clear();
   background.reset();
   wanted_now.reset();
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "common/executor.hpp"
 #include "stage/invalidator.hpp"
@@ -44,6 +45,14 @@ class NodeCore {
   // on its way.
   std::unique_ptr<ThreadPool> background;
   std::unique_ptr<ThreadPool> wanted_now;
+  // Threads that read an origin, and hang when it hangs: each dataset has its own, so that one origin does
+  // not hold up another, and none holds up what is in the buffers.
+  struct OriginPools {
+    std::unique_ptr<ThreadPool> background;
+    std::unique_ptr<ThreadPool> wanted_now;
+  };
+  std::vector<OriginPools> origin_pools;
+  const std::vector<Stager::OriginExecutors> origin_executors;
   ResidentObjects residents;
   ReplicaEvictor evictor;
   Invalidator invalidator;

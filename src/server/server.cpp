@@ -129,7 +129,8 @@ Status Server::start() {
   }
   admin_ = std::make_unique<AdminService>(*core_, &session_.control(), std::move(names));
   router_.add({PeerOp::admin}, *admin_);
-  router_.add({PeerOp::read_chunk, PeerOp::invalidate, PeerOp::kept_stripes}, core_->peer_service);
+  router_.add({PeerOp::read_chunk, PeerOp::stage_stripe, PeerOp::invalidate, PeerOp::kept_stripes},
+              core_->peer_service);
   FOREBAY_TRY(take_up_kept());
 
   gate_ = std::make_unique<ClientGate>(*core_, *admin_, session_);

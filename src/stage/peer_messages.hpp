@@ -13,17 +13,27 @@
 
 namespace forebay {
 
-// Answer: `bytes` bytes of the object at `offset`, which lie in one stripe.
+// Answer: `bytes` bytes of the object at `offset`, which lie in one stripe. Fails with not_found where the
+// stripe is not present: never waits for an origin.
 struct ReadChunkRequest {
   PeerOp op = PeerOp::read_chunk;
-  // Nonzero: fail (not_found) rather than stage it first.
-  std::uint16_t only_if_present = 0;
+  std::uint16_t reserved0 = 0;
   std::uint32_t dataset = 0;
   std::uint32_t entry = 0;
   std::uint32_t stripe = 0;  // of the object
   std::uint64_t offset = 0;
   std::uint32_t bytes = 0;
   std::uint32_t reserved = 0;
+};
+
+// To its owner. Answer: nothing, once the stripe is present there, or why it is not: timed_out after
+// PeerService::kStagingDeadline.
+struct StageStripeRequest {
+  PeerOp op = PeerOp::stage_stripe;
+  std::uint16_t reserved = 0;
+  std::uint32_t dataset = 0;
+  std::uint32_t entry = 0;
+  std::uint32_t stripe = 0;  // of the object
 };
 
 // Answer: the presence of stripes [first, first + count) of the dataset, a bit each, the lowest bit first.

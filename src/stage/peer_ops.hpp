@@ -9,9 +9,10 @@ enum class PeerOp : std::uint16_t {
   scan_batch = 1,     // ScanService: list these directories (stage/job_scan.hpp)
   scan_pull = 2,      // ScanService: the next piece of an answer that did not fit
   catalog_chunk = 3,  // CatalogService: a piece of the finished catalog (stage/catalog_exchange.hpp)
-  read_chunk = 16,    // PeerService: a chunk of a stripe, staged first if need be (stage/peer_messages.hpp)
+  read_chunk = 16,    // PeerService: a chunk of a stripe that is present (stage/peer_messages.hpp)
   invalidate = 17,    // Invalidator: InvalidateItem[], no longer to be served
   kept_stripes = 18,  // PeerService: which stripes the node has, a bit each (stage/peer_messages.hpp)
+  stage_stripe = 19,  // PeerService: make a stripe present that the node owns (stage/peer_messages.hpp)
   rendezvous = 24,    // Rendezvous: wait for all nodes, exchange what each says (server/rendezvous.hpp)
   admin = 25,         // AdminService: JSON, a node's part of a verb's question
   stop = 26,          // Server: stop serving (to node 0: make everybody stop)

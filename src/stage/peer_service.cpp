@@ -11,6 +11,8 @@ void PeerService::on_request(NodeIndex, std::span<const std::byte> request,
   switch (peer_op_of(request)) {
     case PeerOp::read_chunk:
       return read_chunk(request, std::move(responder));
+    case PeerOp::stage_stripe:
+      return stage_stripe(request, std::move(responder));
     case PeerOp::kept_stripes:
       return kept_stripes(request, std::move(responder));
     case PeerOp::invalidate: {
@@ -51,21 +53,65 @@ void PeerService::read_chunk(std::span<const std::byte> bytes, std::unique_ptr<R
   if (dataset.state.phase(stripe) == StripePhase::present) {
     return answer_chunk(shape.identity, request->offset, request->bytes, *responder);
   }
-  if (request->only_if_present != 0 || dataset.state.owner(stripe) != self_) {
-    return responder->fail(Error{Code::not_found, "the stripe is not here"});
+  responder->fail(Error{Code::not_found, "the stripe is not here"});
+}
+
+// Who asks first is answered: the stager, or the deadline.
+struct PeerService::Waiting {
+  std::unique_ptr<Responder> responder;
+  std::atomic<bool> answered{false};
+  Clock::time_point deadline;
+
+  void answer(const Status& status) {
+    if (answered.exchange(true)) {
+      return;
+    }
+    if (status.ok()) {
+      responder->respond_with({});
+    } else {
+      responder->fail(status.error());
+    }
   }
-  // Shared, because std::function is copyable.
-  auto shared = std::shared_ptr<Responder>(std::move(responder));
+};
+
+void PeerService::stage_stripe(std::span<const std::byte> bytes, std::unique_ptr<Responder> responder) {
+  const auto request = request_of<StageStripeRequest>(bytes);
+  if (!request || !names_object(datasets_, request->dataset, request->entry)) {
+    return responder->fail(Error{Code::bad_argument, "malformed request to stage a stripe"});
+  }
+  const StagedDataset& dataset = datasets_[request->dataset];
+  const CatalogEntry& entry = dataset.view().entry(request->entry);
+  if (entry.count != request->entry || request->stripe >= stripe_total(shape_of(dataset, entry))) {
+    return responder->fail(Error{Code::bad_argument, "request to stage a stripe that does not exist"});
+  }
+  if (dataset.state.owner(stripe_index(entry, request->stripe)) != self_) {
+    return responder->fail(Error{Code::not_found, "the stripe is another node's"});
+  }
+  const auto waiting = std::make_shared<Waiting>();
+  waiting->responder = std::move(responder);
+  waiting->deadline = Clock::now() + kStagingDeadline;
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(waiting);
+  }
   stager_.bring(StripeRef{ObjectKey{request->dataset, request->entry}, request->stripe},
                 Stager::Urgency::wanted_now, nullptr,
-                [this, shared, identity = shape.identity, offset = request->offset,
-                 size = request->bytes](const Stager::Outcome& outcome) {
-                  if (outcome.status.ok()) {
-                    answer_chunk(identity, offset, size, *shared);
-                  } else {
-                    shared->fail(outcome.status.error());
-                  }
-                });
+                [waiting](const Stager::Outcome& outcome) { waiting->answer(outcome.status); });
+}
+
+void PeerService::tick() {
+  const auto now = Clock::now();
+  std::vector<std::shared_ptr<Waiting>> late;
+  {
+    const std::lock_guard lock(mutex_);
+    while (!waiting_.empty() && (waiting_.front()->answered || waiting_.front()->deadline <= now)) {
+      late.push_back(std::move(waiting_.front()));
+      waiting_.pop_front();
+    }
+  }
+  for (const auto& one : late) {
+    one->answer(Error{Code::timed_out, "the origin does not answer (the stripe's owner still waits for it)"});
+  }
 }
 
 void PeerService::answer_chunk(const Identity& identity, std::uint64_t offset, std::uint32_t bytes,

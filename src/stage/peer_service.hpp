@@ -1,6 +1,12 @@
 // PeerService: answers other nodes' requests for stripes and invalidations.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <mutex>
+
 #include "stage/stager.hpp"
 #include "transport/peer_transport.hpp"
 
@@ -10,6 +16,10 @@ namespace forebay {
 // events.
 class PeerService final : public RequestHandler {
  public:
+  // A peer that waits for an origin longer than this is told so: it remembers no more than a number of
+  // requests, and a hanging origin must not use them up.
+  static constexpr std::chrono::seconds kStagingDeadline{30};
+
   PeerService(const StagedDatasets& datasets, ObjectStore& store, Stager& stager, Invalidator& invalidator,
               Executor& executor, StageCounters& counters, std::uint32_t self)
       : datasets_(datasets),
@@ -23,8 +33,14 @@ class PeerService final : public RequestHandler {
   void on_request(NodeIndex from, std::span<const std::byte> request,
                   std::unique_ptr<Responder> responder) override;
 
+  // Ends what waited too long. Several times a second, from any thread.
+  void tick();
+
  private:
+  using Clock = std::chrono::steady_clock;
+  struct Waiting;
   void read_chunk(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
+  void stage_stripe(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
   void kept_stripes(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
   void answer_chunk(const Identity& identity, std::uint64_t offset, std::uint32_t bytes,
                     Responder& responder);
@@ -36,6 +52,8 @@ class PeerService final : public RequestHandler {
   Executor& executor_;
   StageCounters& counters_;
   const std::uint32_t self_;
+  std::mutex mutex_;
+  std::deque<std::shared_ptr<Waiting>> waiting_;  // By deadline.
 };
 
 }  // namespace forebay

@@ -1,5 +1,6 @@
 #include "stage/stager.hpp"
 
+#include <cerrno>
 #include <utility>
 
 #include "common/log.hpp"
@@ -14,7 +15,8 @@ struct Stager::Flight {
   std::uint32_t stripe;  // in the state table
   std::uint64_t offset;  // in the object
   std::uint64_t bytes;
-  Executor* executor;
+  Executor* executor;         // for local I/O
+  Executor* origin_executor;  // for what may hang in the origin
   bool background;
   Progress progress = std::make_shared<std::atomic<std::uint64_t>>(0);
   std::vector<Done> dones;  // Under the Stager's mutex.
@@ -24,6 +26,9 @@ struct Stager::Flight {
   Source source = Source::here;
   std::uint32_t peer = kNoOwner;
   bool owned = false;
+  bool landing_is_own = false;
+  int origin_attempts = 1;
+  int peer_attempts = 1;
   std::atomic<std::uint32_t> chunks_left{0};
   std::mutex mutex;
   Status failure;  // The first, under `mutex` until chunks_left is 0.
@@ -79,6 +84,8 @@ Stager::Progress Stager::bring(StripeRef ref, Urgency urgency, std::shared_ptr<L
       flight->bytes = stripe_size(flight->shape, ref.number);
       flight->background = urgency == Urgency::background;
       flight->executor = flight->background ? &parts_.background : &parts_.wanted_now;
+      const OriginExecutors& origin = parts_.origins[ref.object.dataset];
+      flight->origin_executor = flight->background ? &origin.background : &origin.wanted_now;
       flight->owned = set.state.owner(stripe) == self();
       flight->landing = std::move(landing);
       flight->dones.push_back(std::move(done));
@@ -122,42 +129,37 @@ void Stager::wait_until_idle() {
 void Stager::start(const FlightPtr& flight) {
   const StagedDataset& set = dataset(flight->ref.object);
   set.state.set_phase(flight->stripe, StripePhase::staging);
+  if (flight->owned && kept_elsewhere(set.state, flight->stripe) == kNoOwner) {
+    return go_to_origin(flight);
+  }
+  begin_landing_and_read(flight);
+}
+
+// Of what does not come from the origin.
+void Stager::begin_landing_and_read(const FlightPtr& flight) {
+  const StagedDataset& set = dataset(flight->ref.object);
   if (!flight->landing) {
     auto landing = begin(flight->ref.object, flight->bytes);
     if (!landing.ok()) {
       return finish(flight, std::move(landing).error());
     }
     flight->landing = std::move(landing).value();
+    flight->landing_is_own = true;
   }
-  if (flight->bytes == 0) {
-    return bring_empty(flight);
+  if (flight->bytes == 0 && !flight->owned) {
+    auto written = flight->landing->write_chunk(flight->offset, {});
+    return written.ok() ? seal(flight) : finish(flight, std::move(written));
   }
   const std::uint32_t owner = set.state.owner(flight->stripe);
   if (owner == kNoOwner) {
     return finish(flight, Error{Code::no_space, "the object fits on no node (its buffers are too small)"});
   }
-  if (!flight->owned) {
-    return read_peer(flight, owner);
+  const std::uint32_t keeper =
+      flight->owned && flight->bytes > 0 ? kept_elsewhere(set.state, flight->stripe) : kNoOwner;
+  if (flight->owned && keeper == kNoOwner) {
+    return go_to_origin(flight);
   }
-  if (const std::uint32_t keeper = kept_elsewhere(set.state, flight->stripe); keeper != kNoOwner) {
-    return read_peer(flight, keeper);
-  }
-  read_origin(flight);
-}
-
-// No byte to read, but its owner still sees whether it stayed empty.
-void Stager::bring_empty(const FlightPtr& flight) {
-  if (flight->owned) {
-    flight->source = Source::origin;
-    const StagedDataset& set = dataset(flight->ref.object);
-    const auto opened = set.origin->open(set.catalog->path_of(flight->ref.object.entry),
-                                         set.view().entry(flight->ref.object.entry));
-    if (!opened.ok()) {
-      return finish(flight, opened.error());
-    }
-  }
-  auto written = flight->landing->write_chunk(flight->offset, {});
-  return written.ok() ? seal(flight) : finish(flight, std::move(written));
+  read_peer(flight, flight->owned ? keeper : owner);
 }
 
 void Stager::spread_chunks(const FlightPtr& flight, const std::function<void(std::uint32_t)>& run) {
@@ -169,22 +171,58 @@ void Stager::spread_chunks(const FlightPtr& flight, const std::function<void(std
   }
 }
 
-// From the origin.
+// From the origin: on its own threads, and room in the buffer is taken only when it has answered.
+
+namespace {
+
+// What another try may mend: the store failed, or forgot a handle it had given.
+bool may_pass(const Error& error) {
+  return error.code == Code::io_error || error.code == Code::timed_out || error.errno_value == ESTALE;
+}
+
+}  // namespace
+
+void Stager::go_to_origin(const FlightPtr& flight) {
+  flight->source = Source::origin;
+  flight->origin_executor->post([this, flight] { read_origin(flight); });
+}
+
+Result<std::unique_ptr<OriginReader>> Stager::open_at_origin(const Flight& flight) {
+  const StagedDataset& set = dataset(flight.ref.object);
+  const std::string path = set.catalog->path_of(flight.ref.object.entry);
+  for (int attempt = 1;; ++attempt) {
+    auto opened = set.origin->open(path, set.view().entry(flight.ref.object.entry));
+    if (opened.ok() || attempt == kAttempts || !may_pass(opened.error()) || stopping_) {
+      return opened;
+    }
+  }
+}
 
 void Stager::read_origin(const FlightPtr& flight) {
-  const StagedDataset& set = dataset(flight->ref.object);
-  flight->source = Source::origin;
-  auto opened = set.origin->open(set.catalog->path_of(flight->ref.object.entry),
-                                 set.view().entry(flight->ref.object.entry));
+  if (stopping_) {
+    return finish(flight, Error{Code::cancelled, "staging stopped"});
+  }
+  auto opened = open_at_origin(*flight);
   if (!opened.ok()) {
     return finish(flight, std::move(opened).error());
   }
   flight->reader = std::move(opened).value();
+  if (!flight->landing) {
+    auto landing = begin(flight->ref.object, flight->bytes);
+    if (!landing.ok()) {
+      return finish(flight, std::move(landing).error());
+    }
+    flight->landing = std::move(landing).value();
+  }
+  if (flight->bytes == 0) {  // No byte to read, but its owner has seen that it stayed empty.
+    auto written = flight->landing->write_chunk(flight->offset, {});
+    return written.ok() ? seal(flight) : finish(flight, std::move(written));
+  }
   spread_chunks(flight, [this, &flight](std::uint32_t chunk) {
     if (chunk + 1 == flight->chunks()) {
       read_origin_chunk(flight, chunk);  // The last (or only) one on this thread.
     } else {
-      flight->executor->post([this, flight, chunk] { read_origin_chunk(flight, chunk); });
+      flight->origin_executor->post([this, flight, chunk] { read_origin_chunk(flight, chunk); });
     }
   });
 }
@@ -213,7 +251,7 @@ Status Stager::copy_origin_chunk(Flight& flight, std::uint32_t chunk) {
   Status read;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     read = flight.reader->read(flight.chunk_offset(chunk), into);
-    if (read.ok() || (read.error().code != Code::io_error && read.error().code != Code::timed_out)) {
+    if (read.ok() || read.error().errno_value == ESTALE || !may_pass(read.error())) {
       break;
     }
   }
@@ -232,6 +270,10 @@ void Stager::origin_chunk_done(const FlightPtr& flight, const Status& status) {
   }
   if (all.ok()) {
     return seal(flight);
+  }
+  if (all.error().errno_value == ESTALE && flight->origin_attempts < kAttempts && !stopping_) {
+    ++flight->origin_attempts;  // A handle that went stale: only opening anew helps.
+    return read_origin(flight);
   }
   finish(flight, std::move(all));
 }
@@ -252,7 +294,6 @@ void Stager::fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attem
       });
     }
     ReadChunkRequest request;
-    request.only_if_present = flight->owned ? 1 : 0;
     request.dataset = flight->ref.object.dataset;
     request.entry = flight->ref.object.entry;
     request.stripe = flight->ref.number;
@@ -293,12 +334,69 @@ void Stager::peer_chunk_done(const FlightPtr& flight, const Status& status) {
   if (flight->failure.ok()) {
     return seal(flight);
   }
-  if (flight->owned && !stopping_) {
+  if (stopping_) {
+    return finish(flight, flight->failure);
+  }
+  if (flight->owned) {
     // The node that had kept it has it no more: the origin does.
     dataset(flight->ref.object).state.set_absent_hint(flight->stripe, 0);
-    return read_origin(flight);
+    return go_to_origin(flight);
+  }
+  if (flight->failure.error().code == Code::not_found && flight->peer_attempts < kAttempts) {
+    ++flight->peer_attempts;
+    return ask_to_stage(flight);
   }
   finish(flight, flight->failure);
+}
+
+// The owner does not have it yet. Answered when it has, which may take as long as an origin can hang.
+void Stager::ask_to_stage(const FlightPtr& flight) {
+  if (flight->landing_is_own) {
+    flight->landing.reset();  // Its room is others' meanwhile.
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    Asked& asked = asked_[flight->peer];
+    if (asked.in_flight == kStagingAskedMax) {
+      asked.waiting.push_back(flight);
+      return;
+    }
+    ++asked.in_flight;
+  }
+  send_ask(flight);
+}
+
+void Stager::send_ask(const FlightPtr& flight) {
+  StageStripeRequest request;
+  request.dataset = flight->ref.object.dataset;
+  request.entry = flight->ref.object.entry;
+  request.stripe = flight->ref.number;
+  parts_.transport.fetch(NodeIndex{flight->peer}, request_bytes(request), {},
+                         [this, flight](const Result<std::size_t>& answered) {
+                           const Status status = answered.ok() ? Status{} : Status{answered.error()};
+                           flight->executor->post([this, flight, status] { ask_answered(flight, status); });
+                         });
+}
+
+void Stager::ask_answered(const FlightPtr& flight, const Status& status) {
+  FlightPtr next;
+  {
+    const std::lock_guard lock(mutex_);
+    Asked& asked = asked_[flight->peer];
+    if (asked.waiting.empty()) {
+      --asked.in_flight;
+    } else {
+      next = std::move(asked.waiting.front());
+      asked.waiting.pop_front();
+    }
+  }
+  if (next) {
+    send_ask(next);
+  }
+  if (!status.ok()) {
+    return finish(flight, status);
+  }
+  begin_landing_and_read(flight);
 }
 
 // The end.
@@ -369,7 +467,9 @@ void Stager::finish(const FlightPtr& flight, Status status) {
       parts_.counters.errors.fetch_add(1, std::memory_order_relaxed);
       log_warning("{}", error.text);
     }
-    if (flight->source == Source::origin && error.code != Code::no_space && error.code != Code::cancelled) {
+    // What failed may work later; what changed, vanished or was forbidden stays so.
+    if (flight->source == Source::origin && error.errno_value != ESTALE &&
+        (error.code == Code::changed || error.code == Code::not_found || error.code == Code::permission)) {
       leave_to_origin(*flight, error);
     }
   }

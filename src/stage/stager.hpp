@@ -1,14 +1,16 @@
 // Stager: makes stripes present on this node, each from the one place it should come from.
 //
 // A stripe this node owns comes from the origin (or from a node that kept it in an earlier run); any other
-// from its owner, who stages it first. Whoever wants a stripe that is already on its way joins it, so the
-// origin is read once job-wide. Work moves as events: pool threads do local and origin I/O, nobody waits for
-// a peer.
+// from its owner, who is asked to stage it first where it has not. Whoever wants a stripe that is already on
+// its way joins it, so the origin is read once job-wide. Work moves as events: pool threads do local and
+// origin I/O, nobody waits for a peer. An origin may hang: threads of its own do its I/O, and what waits for
+// it holds no buffer, no room and few of the requests a peer can remember, so that nothing else waits.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -41,14 +43,20 @@ class Stager {
   // Grows while a stripe is on its way: silence means that it hangs.
   using Progress = std::shared_ptr<std::atomic<std::uint64_t>>;
 
-  // All outlive the Stager. The executors are two, so that what is wanted now does not queue behind
-  // prefetching.
+  // Threads that may hang in one dataset's origin.
+  struct OriginExecutors {
+    Executor& background;
+    Executor& wanted_now;
+  };
+  // All outlive the Stager. The executors come in twos, so that what is wanted now does not queue behind
+  // prefetching; `origins` are by dataset, the others do local I/O alone.
   struct Parts {
     const StagedDatasets& datasets;
     ObjectStore& store;
     PeerTransport& transport;
     Executor& background;
     Executor& wanted_now;
+    const std::vector<OriginExecutors>& origins;
     ResidentObjects& residents;
     ReplicaEvictor& evictor;
     Invalidator& invalidator;
@@ -59,10 +67,13 @@ class Stager {
   static constexpr std::size_t kPeerChunksMax = 16;
   // Buffers for reading the origin; more than this many threads read one after the other.
   static constexpr std::size_t kOriginChunksMax = 64;
-  // How often a chunk that arrived damaged, or an origin's failing read, is tried.
+  // How often a chunk that arrived damaged, or an origin's failing open or read, is tried.
   static constexpr int kAttempts = 3;
+  // Stripes that one peer is being asked to stage; further ones wait here. Fewer than the requests a peer can
+  // remember, for each waits for the origin.
+  static constexpr std::uint32_t kStagingAskedMax = 64;
 
-  explicit Stager(const Parts& parts) : parts_(parts) {}
+  explicit Stager(const Parts& parts) : parts_(parts), asked_(parts.transport.node_count()) {}
 
   // Never blocks; from any thread. `done` may run before bring() returns. `landing`: one of the object with
   // room reserved for this stripe, or none. Callers bound how many they have in flight.
@@ -87,14 +98,19 @@ class Stager {
 
   void launch(const FlightPtr& flight);
   void start(const FlightPtr& flight);
-  void bring_empty(const FlightPtr& flight);
+  void begin_landing_and_read(const FlightPtr& flight);
+  void go_to_origin(const FlightPtr& flight);
   void read_origin(const FlightPtr& flight);
+  Result<std::unique_ptr<OriginReader>> open_at_origin(const Flight& flight);
   void read_origin_chunk(const FlightPtr& flight, std::uint32_t chunk);
   Status copy_origin_chunk(Flight& flight, std::uint32_t chunk);
   void origin_chunk_done(const FlightPtr& flight, const Status& status);
   void read_peer(const FlightPtr& flight, std::uint32_t peer);
   void fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attempt);
   void peer_chunk_done(const FlightPtr& flight, const Status& status);
+  void ask_to_stage(const FlightPtr& flight);
+  void send_ask(const FlightPtr& flight);
+  void ask_answered(const FlightPtr& flight, const Status& status);
   void seal(const FlightPtr& flight);
   void finish(const FlightPtr& flight, Status status);
   void leave_to_origin(Flight& flight, const Error& error);
@@ -112,6 +128,13 @@ class Stager {
   std::mutex mutex_;
   std::condition_variable idle_;
   std::unordered_map<std::uint64_t, FlightPtr> flights_;  // By dataset and stripe.
+
+  // What a peer is being asked to stage (PeerOp::stage_stripe). Under mutex_.
+  struct Asked {
+    std::uint32_t in_flight = 0;
+    std::deque<FlightPtr> waiting;
+  };
+  std::vector<Asked> asked_;  // By peer.
 };
 
 }  // namespace forebay
