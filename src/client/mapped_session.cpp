@@ -223,6 +223,13 @@ const MappedSession* session() {
   return known == &no_session ? nullptr : known;
 }
 
+void note_new_root() {
+  MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
+  if (known != nullptr) {
+    __atomic_store_n(&known->rerooted, 1, __ATOMIC_RELAXED);
+  }
+}
+
 const MappedSession* attach_session(const char* directory) {
   MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
   if (known == &no_session) {

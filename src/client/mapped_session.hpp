@@ -43,6 +43,7 @@ struct MappedSession {
   uint32_t dataset_count;
   bool nested_mounts;                // A mount lies below another's.
   bool remembers_working_directory;  // working_directory is zeroed by fork.
+  uint32_t rerooted;                 // atomic
   MappedDataset datasets[kDatasetsMax];
   DescriptorHints* hints;
   WorkingDirectoryCache* working_directory;
@@ -59,6 +60,9 @@ struct MappedSession {
     return (entry_of(place).flags & kEntryLeftToOrigin) != 0 ||
            dataset_of(place).state.bypassed(state_entry(place));
   }
+  // The process has another root directory than when it attached: paths mean something else now, and all are
+  // libc's. Descriptors are what they were.
+  bool is_rerooted() const { return __atomic_load_n(&rerooted, __ATOMIC_RELAXED) != 0; }
   // This thread's shard.
   ClientCounters& counters() const;
 };
@@ -70,6 +74,9 @@ inline void count(uint64_t& counter) {
 // The process's session, attaching it first if this is the first call; nullptr when there is none. From any
 // thread, in signal handlers too. Costs one load once it is known.
 const MappedSession* session();
+
+// For the session that is attached, if any: see is_rerooted().
+void note_new_root();
 
 // For the C API: attaches to `directory`, unless this process is attached already. nullptr when it cannot.
 const MappedSession* attach_session(const char* directory);

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "client/caller_memory.hpp"
 #include "client/descriptor_hints.hpp"
+#include "client/descriptor_link.hpp"
 #include "client/descriptor_path.hpp"
 #include "client/permission.hpp"
 #include "client/working_directory.hpp"
@@ -161,6 +163,7 @@ class Walk {
   }
   Outcome settle(Place place);
   Outcome leave_to_origin(Place holder, uint32_t entry, const char* rest);
+  bool through_descriptor(const char* path, Outcome* outcome);
   bool direct(Place root, const char* rest, Outcome* outcome);
   bool may_search_above(Place place) const;
   Outcome components(Place at, const char* rest);
@@ -319,7 +322,40 @@ Outcome Walk::components(Place at, const char* rest) {
   }
 }
 
+// Through /proc to something of ours. False when it is not, or the link itself is meant.
+bool Walk::through_descriptor(const char* path, Outcome* outcome) {
+  const DescriptorLink link = parse_descriptor_link(path);
+  if (!link.found || (*link.rest == '\0' && follow_ == Follow::no)) {
+    return false;
+  }
+  if (link.fd == AT_FDCWD) {
+    char here[PATH_MAX];
+    const RegionOfPath region = region_of_working_directory(session_, here);
+    if (region.region != Region::inside) {
+      return false;
+    }
+    *outcome = relative(region.place, link.rest);
+    return true;
+  }
+  struct stat info;
+  if (sys::fstat(link.fd, &info) != 0) {
+    return false;
+  }
+  const Described described = describe(session_, link.fd, info);
+  if (described.kind == DescriptorKind::foreign ||
+      (described.kind == DescriptorKind::object && *link.rest != '\0')) {
+    return false;
+  }
+  *outcome = described.kind == DescriptorKind::object ? settle(described.place)
+                                                      : relative(described.place, link.rest);
+  return true;
+}
+
 Outcome Walk::absolute(const char* path) {
+  Outcome outcome;
+  if (through_descriptor(path, &outcome)) {
+    return outcome;
+  }
   bool irregular = false;
   const MountMatch match = match_mount(session_, path, &irregular);
   if (!match.found()) {
@@ -337,7 +373,6 @@ Outcome Walk::absolute(const char* path) {
     return fail(ENAMETOOLONG);
   }
   const Place root = {match.dataset, 0};
-  Outcome outcome;
   if (!irregular && *match.rest != '\0' && direct(root, match.rest, &outcome)) {
     return outcome;
   }
@@ -369,7 +404,8 @@ Outcome Walk::relative(Place from, const char* rest) {
 
 Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow,
                 Resolution* into) {
-  if (path == nullptr || *path == '\0' || session.dataset_count == 0) {
+  if (path == nullptr || !is_readable(path) || *path == '\0' || session.dataset_count == 0 ||
+      session.is_rerooted()) {
     return into->outcome = Outcome::libc;
   }
   Walk walk(session, follow, into);

@@ -1,5 +1,6 @@
 #include "client/permission.hpp"
 
+#include <linux/capability.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -37,6 +38,32 @@ bool in_groups(gid_t wanted) {
   return found;
 }
 
+// Whether the thread has one of the capabilities in `wanted` (bits). The kernel judges access() by what it
+// may make effective if its real user is root, and by none at all otherwise.
+bool has_capability(uint32_t wanted, AsWhom whom, uid_t user) {
+  if (whom == AsWhom::real && user != 0) {
+    return false;
+  }
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+  if (sys::call(SYS_capget, sys::arg(&header), sys::arg(data)) != 0) {
+    return false;
+  }
+  return ((whom == AsWhom::real ? data[0].permitted : data[0].effective) & wanted) != 0;
+}
+
+// What the owner's, group's or others' bits refuse, and a capability allows all the same.
+bool is_privileged(const CatalogEntry& entry, int wanted, AsWhom whom, uid_t user) {
+  constexpr uint32_t kOverride = 1u << CAP_DAC_OVERRIDE;
+  constexpr uint32_t kReadSearch = 1u << CAP_DAC_READ_SEARCH;
+  const bool nobody_executes = (wanted & X_OK) != 0 && !S_ISDIR(entry.mode) && (entry.mode & 0111) == 0;
+  if (nobody_executes) {
+    return false;
+  }
+  const bool only_reads = wanted == R_OK || (S_ISDIR(entry.mode) && (wanted & W_OK) == 0);
+  return has_capability(only_reads ? kOverride | kReadSearch : kOverride, whom, user);
+}
+
 }  // namespace
 
 Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom) {
@@ -45,22 +72,19 @@ Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom
   if ((static_cast<unsigned>(wanted) & ~for_everyone) == 0 && (entry.flags & kEntryHasXattrs) == 0) {
     return Verdict::allowed;  // The usual case needs no system call.
   }
-  const uid_t user = whom == AsWhom::effective ? sys::geteuid() : sys::getuid();
-  if (user == 0) {
-    const bool nobody_executes = (wanted & X_OK) != 0 && !S_ISDIR(entry.mode) && (entry.mode & 0111) == 0;
-    return nobody_executes ? Verdict::refused : Verdict::allowed;
-  }
+  const uid_t user = whom == AsWhom::effective ? sys::filesystem_user() : sys::getuid();
   const CatalogOwner& owner = session.dataset_of(place).catalog.owner(entry);
   unsigned bits = entry.mode;
   if (owner.uid == user) {
     bits = entry.mode >> 6;
   } else if ((entry.flags & kEntryHasXattrs) != 0) {
-    return Verdict::ask_origin;
-  } else if (owner.gid == (whom == AsWhom::effective ? sys::getegid() : sys::getgid()) ||
+    return is_privileged(entry, wanted, whom, user) ? Verdict::allowed : Verdict::ask_origin;
+  } else if (owner.gid == (whom == AsWhom::effective ? sys::filesystem_group() : sys::getgid()) ||
              in_groups(owner.gid)) {
     bits = entry.mode >> 3;
   }
-  return (static_cast<unsigned>(wanted) & ~bits & 7) == 0 ? Verdict::allowed : Verdict::refused;
+  const bool allowed = (static_cast<unsigned>(wanted) & ~bits & 7) == 0;
+  return allowed || is_privileged(entry, wanted, whom, user) ? Verdict::allowed : Verdict::refused;
 }
 
 bool may_search(const MappedSession& session, Place place) {
@@ -73,8 +97,9 @@ bool may_search(const MappedSession& session, Place place) {
 }
 
 bool owns(const MappedSession& session, Place place) {
-  const uid_t user = sys::geteuid();
-  return user == 0 || session.dataset_of(place).catalog.owner(session.entry_of(place)).uid == user;
+  const uid_t user = sys::filesystem_user();
+  return session.dataset_of(place).catalog.owner(session.entry_of(place)).uid == user ||
+         has_capability(1u << CAP_FOWNER, AsWhom::effective, user);
 }
 
 bool is_read_only(const MappedSession& session, Place place) {

@@ -12,14 +12,13 @@ enum class Verdict {
   ask_origin,  // extended attributes may say more than the mode bits
 };
 
-// `wanted`: R_OK, W_OK, X_OK or their sum. Mode bits, owner and groups; root may do all but execute what
-// nobody may.
+// `wanted`: R_OK, W_OK, X_OK or their sum. Mode bits, owner, groups and capabilities.
 Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom);
 
 // Whether the caller may look up names in directory `place`.
 bool may_search(const MappedSession& session, Place place);
 
-// Whether the caller owns `place`, or is root: what O_NOATIME asks for.
+// Whether the caller owns `place`, or has its owner's rights: what O_NOATIME asks for.
 bool owns(const MappedSession& session, Place place);
 
 // Whether the origin's file system was mounted read-only when it was scanned.

@@ -101,6 +101,9 @@ bool rewrite_to_mount(const MappedDataset& dataset, char* path, size_t room, con
 }  // namespace
 
 int origin_path_below(const MappedSession& session, Place place, const char* rest, PathText* into) {
+  if (session.is_rerooted()) {
+    return ENOENT;
+  }
   const MappedDataset& dataset = session.dataset_of(place);
   const size_t rest_bytes = strlen(rest);
   size_t at = dataset.origin_bytes;
@@ -143,6 +146,14 @@ int origin_path(const MappedSession& session, Place place, PathText* into) {
   memcpy(name, session.dataset_of(place).catalog.name(entry), entry.name.bytes());
   name[entry.name.bytes()] = '\0';
   return origin_path_below(session, Place{place.dataset, entry.parent}, name, into);
+}
+
+int open_origin_directory(const MappedSession& session, Place place, int flags) {
+  const MappedDataset& dataset = session.dataset_of(place);
+  if (!dataset.origin_is_posix || session.is_rerooted()) {
+    return -ENOENT;
+  }
+  return open_below(dataset.origin, dataset.origin_bytes, dataset.catalog, place.entry, flags);
 }
 
 int open_tree_directory(const MappedSession& session, Place place, int flags) {

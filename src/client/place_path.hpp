@@ -25,6 +25,9 @@ int origin_path(const MappedSession& session, Place place, PathText* into);
 // Opens the real directory that stands for directory `place` in the session's tree. -errno.
 int open_tree_directory(const MappedSession& session, Place place, int flags);
 
+// Opens the origin's directory `place`. -errno.
+int open_origin_directory(const MappedSession& session, Place place, int flags);
+
 // Writes the mount's path of `place`; its length, or -ENAMETOOLONG.
 ssize_t mount_path(const MappedSession& session, Place place, char* into, size_t room);
 

@@ -85,6 +85,14 @@ inline int fcntl(int fd, int command, long argument = 0) {
 inline uid_t geteuid() {
   return static_cast<uid_t>(call(SYS_geteuid));
 }
+// What the kernel judges permissions by: the effective ones, unless the thread said otherwise. (No id is -1:
+// this sets nothing.)
+inline uid_t filesystem_user() {
+  return static_cast<uid_t>(call(SYS_setfsuid, -1));
+}
+inline gid_t filesystem_group() {
+  return static_cast<gid_t>(call(SYS_setfsgid, -1));
+}
 inline uid_t getuid() {
   return static_cast<uid_t>(call(SYS_getuid));
 }

@@ -40,6 +40,9 @@ uint64_t word_of(const RegionOfPath& region) {
 }  // namespace
 
 RegionOfPath region_of_working_directory(const MappedSession& session, char path[PATH_MAX]) {
+  if (session.is_rerooted()) {
+    return {Region::unrelated, {0, kNoEntry}};
+  }
   WorkingDirectoryCache* cache = session.working_directory;
   uint64_t word = __atomic_load_n(&cache->word, __ATOMIC_ACQUIRE);
   switch (word >> kTagShift) {

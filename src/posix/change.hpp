@@ -13,6 +13,7 @@ namespace forebay {
 
 // What a call changes, besides what is behind the names it is given.
 enum class Change {
+  none,          // but the origin is where it is done
   attributes,    // the entry itself
   new_name,      // a name comes into its directory; refused with EEXIST when the catalog has it
   old_name,      // a name goes from its directory
@@ -60,6 +61,9 @@ class ChangeTarget {
   const MappedSession& in() const { return *session_; }
 
   void note(Change change, Invalidation* stale) const {
+    if (change == Change::none) {
+      return;
+    }
     if (change == Change::whole_subtree && found_.entry != kNoEntry) {
       stale->touch_subtree(found_.place());
     } else if (change != Change::new_name) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "client/caller_memory.hpp"
 #include "posix/change.hpp"
 #include "posix/hook.hpp"
 
@@ -22,31 +23,7 @@ Follow follow_of(int flags) {
   return (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes;
 }
 bool names_descriptor(const char* path, int flags) {
-  return path == nullptr || ((flags & AT_EMPTY_PATH) != 0 && *path == '\0');
-}
-
-// A template of mkstemp and its kin: the name is made in the origin's directory and told in the caller's.
-template <typename Result, typename Libc>
-Result make_temporary(char* pattern, Result failed, Libc libc) {
-  forebay::ChangeTarget target;
-  if (!target.find(AT_FDCWD, pattern, Follow::no)) {
-    return failed;
-  }
-  if (!target.concerns_mount()) {
-    return libc(pattern);
-  }
-  forebay::Invalidation stale(target.in());
-  target.note(Change::new_name, &stale);
-  stale.commit();
-  char at_origin[PATH_MAX];
-  const size_t bytes = strlen(target.path());
-  memcpy(at_origin, target.path(), bytes + 1);
-  const Result result = libc(at_origin);
-  // Both end in the same name.
-  const char* slash = strrchr(pattern, '/');
-  const size_t name_bytes = strlen(slash == nullptr ? pattern : slash + 1);
-  memcpy(pattern + strlen(pattern) - name_bytes, at_origin + bytes - name_bytes, name_bytes);
-  return result;
+  return path == nullptr || ((flags & AT_EMPTY_PATH) != 0 && forebay::is_readable(path) && *path == '\0');
 }
 
 }  // namespace
@@ -96,6 +73,16 @@ FOREBAY_HOOK(int, link, const char* from, const char* to) {
                     [](int, const char* f, int, const char* t) { return FOREBAY_REAL(link)(f, t); });
 }
 FOREBAY_HOOK(int, linkat, int from_directory, const char* from, int to_directory, const char* to, int flags) {
+  if (from_directory != AT_FDCWD && from != nullptr && names_descriptor(from, flags)) {
+    // Of ours: the origin's file, never the buffer's.
+    const auto link_at_target = [&](int d, const char* p, int what) {
+      return change(to_directory, to, Follow::no, Change::new_name,
+                    [&](int td, const char* t) { return FOREBAY_REAL(linkat)(d, p, td, t, what); });
+    };
+    return change_descriptor(
+        from_directory, [&] { return link_at_target(from_directory, from, flags); },
+        [&](const char* p) { return link_at_target(AT_FDCWD, p, 0); });
+  }
   return change_two(
       {from_directory, from, (flags & AT_SYMLINK_FOLLOW) != 0 ? Follow::yes : Follow::no, Change::attributes},
       {to_directory, to, Follow::no, Change::new_name}, [&](int fd, const char* f, int td, const char* t) {
@@ -229,31 +216,4 @@ FOREBAY_HOOK(int, futimesat, int directory, const char* path, const struct timev
   }
   return change(directory, path, Follow::yes, Change::attributes,
                 [&](int d, const char* p) { return FOREBAY_REAL(futimesat)(d, p, times); });
-}
-
-#define FOREBAY_TEMPORARY_HOOK(name)                                                   \
-  FOREBAY_HOOK(int, name, char* pattern) {                                             \
-    return make_temporary(pattern, -1, [](char* p) { return FOREBAY_REAL(name)(p); }); \
-  }
-#define FOREBAY_TEMPORARY_HOOK_1(name)                                                        \
-  FOREBAY_HOOK(int, name, char* pattern, int more) {                                          \
-    return make_temporary(pattern, -1, [&](char* p) { return FOREBAY_REAL(name)(p, more); }); \
-  }
-#define FOREBAY_TEMPORARY_HOOK_2(name)                                                                 \
-  FOREBAY_HOOK(int, name, char* pattern, int suffix, int flags) {                                      \
-    return make_temporary(pattern, -1, [&](char* p) { return FOREBAY_REAL(name)(p, suffix, flags); }); \
-  }
-FOREBAY_TEMPORARY_HOOK(mkstemp)
-FOREBAY_TEMPORARY_HOOK(mkstemp64)
-FOREBAY_TEMPORARY_HOOK_1(mkostemp)
-FOREBAY_TEMPORARY_HOOK_1(mkostemp64)
-FOREBAY_TEMPORARY_HOOK_1(mkstemps)
-FOREBAY_TEMPORARY_HOOK_1(mkstemps64)
-FOREBAY_TEMPORARY_HOOK_2(mkostemps)
-FOREBAY_TEMPORARY_HOOK_2(mkostemps64)
-FOREBAY_HOOK(char*, mkdtemp, char* pattern) {
-  return make_temporary(pattern, static_cast<char*>(nullptr),
-                        [](char* p) { return FOREBAY_REAL(mkdtemp)(p); }) == nullptr
-             ? nullptr
-             : pattern;
 }

@@ -11,6 +11,7 @@
 #include "posix/directory_stream.hpp"
 #include "posix/file_open.hpp"
 #include "posix/hook.hpp"
+#include "posix/name_list.hpp"
 
 namespace {
 
@@ -77,37 +78,6 @@ DIR* open_stream(int directory, const char* path) {
   return stream;
 }
 
-struct NameList {
-  struct dirent64** names = nullptr;
-  size_t count = 0;
-  size_t room = 0;
-
-  bool add(const struct dirent64& entry) {
-    if (count == room) {
-      const size_t more = room == 0 ? 32 : room * 2;
-      auto** grown = static_cast<struct dirent64**>(realloc(names, more * sizeof *names));
-      if (grown == nullptr) {
-        return false;
-      }
-      names = grown;
-      room = more;
-    }
-    auto* copy = static_cast<struct dirent64*>(malloc(entry.d_reclen));
-    if (copy == nullptr) {
-      return false;
-    }
-    memcpy(copy, &entry, entry.d_reclen);
-    names[count++] = copy;
-    return true;
-  }
-  void drop() {
-    for (size_t i = 0; i < count; ++i) {
-      free(names[i]);
-    }
-    free(names);
-  }
-};
-
 using Filter = int (*)(const struct dirent64*);
 using Comparison = int (*)(const struct dirent64**, const struct dirent64**);
 
@@ -117,7 +87,7 @@ int scan(int directory, const char* path, struct dirent64*** into, Filter filter
   if (stream == nullptr) {
     return -1;
   }
-  NameList list;
+  forebay::NameList list;
   const int error_before = errno;
   int error = 0;
   while (error == 0) {
@@ -137,16 +107,14 @@ int scan(int directory, const char* path, struct dirent64*** into, Filter filter
     list.drop();
     return Failure{error};
   }
-  if (comparison != nullptr && list.count > 1) {
-    qsort(list.names, list.count, sizeof *list.names,
+  struct dirent64** names = list.names();
+  if (comparison != nullptr && list.count() > 1) {
+    qsort(names, list.count(), sizeof *names,
           reinterpret_cast<int (*)(const void*, const void*)>(comparison));
   }
-  if (list.names == nullptr) {
-    list.names = static_cast<struct dirent64**>(malloc(sizeof *list.names));
-  }
-  *into = list.names;
+  *into = names != nullptr ? names : static_cast<struct dirent64**>(malloc(sizeof *names));
   errno = error_before;
-  return static_cast<int>(list.count);
+  return static_cast<int>(list.count());
 }
 
 ssize_t list_into(const MappedSession& session, Place place, int fd, char* into, size_t room) {
@@ -260,6 +228,18 @@ FOREBAY_HOOK(int, scandirat64, int directory, const char* path, struct dirent64*
 }
 FOREBAY_HOOK_ALIAS(int, scandirat, scandirat64, int directory, const char* path, struct dirent64*** into,
                    Filter filter, Comparison comparison);
+
+// Obsolete, and the same but for telling where it began.
+FOREBAY_HOOK(ssize_t, getdirentries64, int fd, char* into, size_t room, off_t* position) {
+  const MappedSession* session;
+  Place place;
+  if (!is_our_directory(fd, &session, &place)) {
+    return FOREBAY_REAL(getdirentries64)(fd, into, room, position);
+  }
+  *position = forebay::sys::lseek(fd, 0, SEEK_CUR);
+  return list_into(*session, place, fd, into, room);
+}
+FOREBAY_HOOK_ALIAS(ssize_t, getdirentries, getdirentries64, int fd, char* into, size_t room, off_t* position);
 
 FOREBAY_HOOK(ssize_t, getdents64, int fd, void* into, size_t room) {
   const MappedSession* session;

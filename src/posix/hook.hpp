@@ -17,6 +17,7 @@ namespace forebay {
 struct RealSymbol {
   const char* name;
   void* address;
+  const char* version = nullptr;  // the default one
 };
 
 // Looked up at its first use. glibc's dlsym allocates only to report a failure, and every name here is in
@@ -24,7 +25,8 @@ struct RealSymbol {
 inline void* real_address(RealSymbol* symbol) {
   void* known = __atomic_load_n(&symbol->address, __ATOMIC_RELAXED);
   if (__builtin_expect(known == nullptr, 0)) {
-    known = ::dlsym(RTLD_NEXT, symbol->name);
+    known = symbol->version == nullptr ? ::dlsym(RTLD_NEXT, symbol->name)
+                                       : ::dlvsym(RTLD_NEXT, symbol->name, symbol->version);
     __atomic_store_n(&symbol->address, known, __ATOMIC_RELAXED);
   }
   return known;

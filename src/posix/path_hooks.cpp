@@ -3,8 +3,12 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/caller_memory.hpp"
+#include "client/descriptor_hints.hpp"
+#include "client/descriptor_link.hpp"
 #include "client/permission.hpp"
 #include "client/system_call.hpp"
 #include "client/working_directory.hpp"
@@ -32,8 +36,44 @@ using forebay::Region;
 using forebay::RegionOfPath;
 using forebay::Resolution;
 
+// What /proc tells of a descriptor or working directory of ours is a place in the buffer or the session:
+// `text` becomes the mount's path. Its length, or 0 when it is something else.
+size_t as_mount_path(const MappedSession& session, int fd, char text[PATH_MAX]) {
+  Place place;
+  struct stat info;
+  if (fd == AT_FDCWD) {
+    const RegionOfPath region = forebay::region_of_working_directory(session, text);
+    if (region.region != Region::inside) {
+      return 0;
+    }
+    place = region.place;
+  } else {
+    if (forebay::sys::fstat(fd, &info) != 0) {
+      return 0;
+    }
+    const forebay::Described described = forebay::describe(session, fd, info);
+    if (described.kind == forebay::DescriptorKind::foreign) {
+      return 0;
+    }
+    place = described.place;
+  }
+  const ssize_t bytes = forebay::mount_path(session, place, text, PATH_MAX);
+  return bytes < 0 ? 0 : static_cast<size_t>(bytes);
+}
+
 template <typename Libc>
 ssize_t read_link(int directory, const char* path, char* into, size_t room, Libc libc) {
+  const MappedSession* here = forebay::session();
+  if (here != nullptr && room != 0 && forebay::is_readable(path) && *path == '/' && !here->is_rerooted()) {
+    const forebay::DescriptorLink link = forebay::parse_descriptor_link(path);
+    char text[PATH_MAX];
+    const size_t bytes =
+        link.found && *link.rest == '\0' && path[1] == 'p' ? as_mount_path(*here, link.fd, text) : 0;
+    if (bytes != 0) {
+      memcpy(into, text, bytes < room ? bytes : room);
+      return static_cast<ssize_t>(bytes < room ? bytes : room);
+    }
+  }
   return forebay::dispatch(
       directory, path, Follow::no,
       [&](const MappedSession& session, const Resolution& found) -> ssize_t {
@@ -42,6 +82,9 @@ ssize_t read_link(int directory, const char* path, char* into, size_t room, Libc
           return Failure{EINVAL};
         }
         const size_t bytes = entry.size < room ? entry.size : room;
+        if (bytes >= 8 && !forebay::is_writable(into, bytes)) {
+          return Failure{EFAULT};
+        }
         memcpy(into, session.dataset_of(found.place()).catalog.link_target(entry), bytes);
         return static_cast<ssize_t>(bytes);
       },
@@ -205,6 +248,14 @@ FOREBAY_HOOK(char*, __getcwd_chk, char* into, size_t room, size_t buffer) {
   return room > buffer ? FOREBAY_REAL(__getcwd_chk)(into, room, buffer) : forebay_getcwd(into, room);
 }
 FOREBAY_HOOK(char*, get_current_dir_name) {
+  // The environment's name for it, if that is the working directory, as in libc.
+  const char* named = getenv("PWD");
+  struct stat here;
+  struct stat there;
+  if (named != nullptr && *named == '/' && stat(".", &here) == 0 && stat(named, &there) == 0 &&
+      here.st_dev == there.st_dev && here.st_ino == there.st_ino) {
+    return strdup(named);
+  }
   return working_directory(nullptr, 0, [] { return FOREBAY_REAL(get_current_dir_name)(); });
 }
 #pragma GCC diagnostic push

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "client/attributes.hpp"
+#include "client/caller_memory.hpp"
 #include "client/descriptor_hints.hpp"
 #include "client/permission.hpp"
 #include "client/system_call.hpp"
@@ -27,7 +28,7 @@ Follow follow_of(int flags) {
 
 // Whether the call is about the descriptor itself.
 bool names_descriptor(const char* path, int flags) {
-  return (flags & AT_EMPTY_PATH) != 0 && (path == nullptr || *path == '\0');
+  return (flags & AT_EMPTY_PATH) != 0 && (path == nullptr || (forebay::is_readable(path) && *path == '\0'));
 }
 
 bool describe_ours(int fd, const struct stat& info, const MappedSession** session, Place* place) {
@@ -50,7 +51,10 @@ template <typename Libc>
 int stat_path(int directory, const char* path, struct stat* into, Follow follow, Libc libc) {
   return forebay::dispatch(
       directory, path, follow,
-      [&](const MappedSession& session, const Resolution& found) {
+      [&](const MappedSession& session, const Resolution& found) -> int {
+        if (!forebay::is_writable(into, sizeof *into)) {
+          return Failure{EFAULT};
+        }
         forebay::fill_stat(session, found.place(), into);
         return 0;
       },
@@ -165,7 +169,10 @@ FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned ma
   const bool here = names_descriptor(path, flags);
   return forebay::dispatch(
       directory, here ? "." : path, here ? Follow::yes : follow_of(flags),
-      [&](const MappedSession& session, const Resolution& found) {
+      [&](const MappedSession& session, const Resolution& found) -> int {
+        if (!forebay::is_writable(into, sizeof *into)) {
+          return Failure{EFAULT};
+        }
         forebay::fill_statx(session, found.place(), into);
         return 0;
       },
@@ -215,3 +222,4 @@ FOREBAY_STATFS_HOOK(statfs, fstatfs, statfs, statfs)
 FOREBAY_STATFS_HOOK(statfs64, fstatfs64, statfs64, statfs)
 FOREBAY_STATFS_HOOK(statvfs, fstatvfs, statvfs, statvfs)
 FOREBAY_STATFS_HOOK(statvfs64, fstatvfs64, statvfs64, statvfs)
+FOREBAY_HOOK_ALIAS(int, __statfs, statfs, const char* path, struct statfs* into);

@@ -9,6 +9,8 @@
 #include "posix/file_open.hpp"
 #include "posix/hook.hpp"
 
+extern "C" FILE* _IO_fopen(const char* path, const char* mode);  // In no header.
+
 namespace {
 
 using forebay::Failure;
@@ -136,5 +138,6 @@ FILE* reopen_stream(const char* path, const char* mode, FILE* stream, Libc libc)
 
 FOREBAY_FOPEN_HOOK(fopen)
 FOREBAY_FOPEN_HOOK(fopen64)
+FOREBAY_FOPEN_HOOK(_IO_fopen)  // What programs built before glibc 2.1 call.
 FOREBAY_FREOPEN_HOOK(freopen)
 FOREBAY_FREOPEN_HOOK(freopen64)

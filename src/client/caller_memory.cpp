@@ -1,0 +1,70 @@
+#include "client/caller_memory.hpp"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "client/system_call.hpp"
+
+namespace forebay {
+namespace {
+
+constexpr uintptr_t kPageBytes = 4096;
+constexpr size_t kPages = 64;
+constexpr long kMaskBytes = 8;  // The kernel's signal mask.
+
+// Page numbers, each in the slot of its last bits. 0 is empty: nothing may be mapped there.
+struct KnownPages {
+  uintptr_t pages[kPages];
+};
+constinit KnownPages readable_pages{};
+constinit KnownPages writable_pages{};
+
+template <typename Probe>
+bool known_or(KnownPages& known, uintptr_t address, Probe probe) {
+  const uintptr_t page = address / kPageBytes;
+  uintptr_t* slot = &known.pages[page % kPages];
+  if (__atomic_load_n(slot, __ATOMIC_RELAXED) == page && page != 0) {
+    return true;
+  }
+  if (!probe()) {
+    return false;
+  }
+  __atomic_store_n(slot, page, __ATOMIC_RELAXED);
+  return true;
+}
+
+// A signal mask is read before the impossible `how` is refused: this changes nothing.
+bool can_read_page_of(uintptr_t address) {
+  return known_or(readable_pages, address, [&] {
+    const uintptr_t aligned = address & ~uintptr_t{kMaskBytes - 1};
+    return sys::call(SYS_rt_sigprocmask, ~0L, static_cast<long>(aligned), 0, kMaskBytes) != -EFAULT;
+  });
+}
+
+// Without a new mask the old one is told, whatever `how` is.
+bool can_write_page_of(uintptr_t address) {
+  return known_or(writable_pages, address, [&] {
+    return sys::call(SYS_rt_sigprocmask, 0, 0, static_cast<long>(address), kMaskBytes) != -EFAULT;
+  });
+}
+
+}  // namespace
+
+bool is_readable(const char* text) {
+  const auto address = reinterpret_cast<uintptr_t>(text);
+  if (!can_read_page_of(address)) {
+    return false;
+  }
+  // A path near the end of its page may go on in the next.
+  constexpr uintptr_t kNear = 256;
+  const uintptr_t left = kPageBytes - address % kPageBytes;
+  return left >= kNear || memchr(text, 0, left) != nullptr || can_read_page_of(address + left);
+}
+
+bool is_writable(void* into, size_t bytes) {
+  const auto address = reinterpret_cast<uintptr_t>(into);
+  return can_write_page_of(address) && can_write_page_of(address + bytes - kMaskBytes);
+}
+
+}  // namespace forebay

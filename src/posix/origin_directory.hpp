@@ -1,0 +1,37 @@
+// Leaving the directories that stand for the origin's, for what would find them empty: programs without the
+// interposer, and calls that libc makes within itself.
+#pragma once
+
+#include <sys/stat.h>
+
+#include "client/mapped_session.hpp"
+#include "client/system_call.hpp"
+
+namespace forebay {
+
+// While it lives, a working directory that is a stand-in is the origin's own directory instead; for other
+// threads, too, to whom both mean the same. Does nothing where the origin's cannot be opened. Safe in a vfork
+// child.
+class AtOriginDirectory {
+ public:
+  explicit AtOriginDirectory(const MappedSession* session);
+  ~AtOriginDirectory();
+  AtOriginDirectory(const AtOriginDirectory&) = delete;
+  AtOriginDirectory& operator=(const AtOriginDirectory&) = delete;
+  // The process stays there.
+  void stay();
+
+ private:
+  const MappedSession* const session_;
+  sys::Descriptor back_;
+  struct stat moved_to_;
+};
+
+// Makes `fd`, if it is of a stand-in, one of the origin's directory.
+void give_directory_to_origin(const MappedSession& session, int fd);
+
+// Makes every open descriptor of a stand-in one of the origin's directory, except those that end with exec if
+// `inherited_only`.
+void give_directories_to_origin(const MappedSession& session, bool inherited_only);
+
+}  // namespace forebay
