@@ -13,7 +13,7 @@ constexpr uintptr_t kPageBytes = 4096;
 constexpr size_t kPages = 64;
 constexpr long kMaskBytes = 8;  // The kernel's signal mask.
 
-// Page numbers, each in the slot of its last bits. 0 is empty: nothing may be mapped there.
+// Page numbers, each in the slot of its last bits; 0 is empty.
 struct KnownPages {
   uintptr_t pages[kPages];
 };
@@ -24,7 +24,10 @@ template <typename Probe>
 bool known_or(KnownPages& known, uintptr_t address, Probe probe) {
   const uintptr_t page = address / kPageBytes;
   uintptr_t* slot = &known.pages[page % kPages];
-  if (__atomic_load_n(slot, __ATOMIC_RELAXED) == page && page != 0) {
+  if (page == 0) {
+    return false;  // To the kernel a null pointer is no mask at all.
+  }
+  if (__atomic_load_n(slot, __ATOMIC_RELAXED) == page) {
     return true;
   }
   if (!probe()) {
@@ -64,6 +67,12 @@ bool is_readable(const char* text) {
 
 bool is_writable(void* into, size_t bytes) {
   const auto address = reinterpret_cast<uintptr_t>(into);
+  if (bytes < kMaskBytes) {
+    // Too small for a mask. No bytes at all are always welcome.
+    return bytes == 0 || known_or(writable_pages, address, [&] {
+             return sys::readlinkat(AT_FDCWD, "/proc/self", static_cast<char*>(into), bytes) != -EFAULT;
+           });
+  }
   return can_write_page_of(address) && can_write_page_of(address + bytes - kMaskBytes);
 }
 

@@ -10,8 +10,8 @@ namespace forebay {
 // unmapped later and named again is not noticed). Safe in signal handlers.
 bool is_readable(const char* text);
 
-// Whether `bytes` (8 or more) may be written at `into`. May write its first and last 8 bytes: only for what
-// is filled next.
+// Whether `bytes` may be written at `into`. May write the first and last of them: only for what is filled
+// next.
 bool is_writable(void* into, size_t bytes);
 
 }  // namespace forebay

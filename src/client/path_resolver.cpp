@@ -148,8 +148,8 @@ MountMatch match_mount(const MappedSession& session, const char* path, bool* irr
 // One resolution on its way.
 class Walk {
  public:
-  Walk(const MappedSession& session, Follow follow, Resolution* into)
-      : session_(session), follow_(follow), into_(into) {}
+  Walk(const MappedSession& session, Follow follow, AsWhom whom, Resolution* into)
+      : session_(session), follow_(follow), whom_(whom), into_(into) {}
 
   // `path` is the caller's, or in text_.
   Outcome absolute(const char* path);
@@ -173,6 +173,7 @@ class Walk {
 
   const MappedSession& session_;
   const Follow follow_;
+  const AsWhom whom_;
   Resolution* const into_;
   int links_ = 0;
   char text_[kTextBytes];
@@ -208,7 +209,7 @@ Outcome Walk::leave_to_origin(Place holder, uint32_t entry, const char* rest) {
 bool Walk::may_search_above(Place place) const {
   for (Place at = place; at.entry != 0;) {
     at.entry = session_.entry_of(at).parent;
-    if (!may_search(session_, at)) {
+    if (!may_search(session_, at, whom_)) {
       return false;
     }
   }
@@ -264,7 +265,7 @@ Outcome Walk::components(Place at, const char* rest) {
     if (*name == '\0') {
       return settle(at);
     }
-    if (!may_search(session_, at)) {
+    if (!may_search(session_, at, whom_)) {
       return fail(EACCES);
     }
     const size_t bytes = component_bytes(name);
@@ -403,12 +404,12 @@ Outcome Walk::relative(Place from, const char* rest) {
 }  // namespace
 
 Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow,
-                Resolution* into) {
+                Resolution* into, AsWhom whom) {
   if (path == nullptr || !is_readable(path) || *path == '\0' || session.dataset_count == 0 ||
       session.is_rerooted()) {
     return into->outcome = Outcome::libc;
   }
-  Walk walk(session, follow, into);
+  Walk walk(session, follow, whom, into);
   if (*path == '/') {
     return walk.absolute(path);
   }

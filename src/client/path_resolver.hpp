@@ -7,6 +7,7 @@
 #pragma once
 
 #include "client/mapped_session.hpp"
+#include "client/permission.hpp"
 #include "client/place_path.hpp"
 
 namespace forebay {
@@ -34,8 +35,9 @@ struct Resolution {
   Place holder() const { return Place{dataset, directory}; }
 };
 
-// Sets all of `into` that its outcome promises, and returns the outcome. `path` may be null (libc).
+// Sets all of `into` that its outcome promises, and returns the outcome. `path` may be null (libc). `whom`:
+// who must be allowed to go there.
 Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow,
-                Resolution* into);
+                Resolution* into, AsWhom whom = AsWhom::effective);
 
 }  // namespace forebay

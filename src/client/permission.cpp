@@ -87,8 +87,8 @@ Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom
   return allowed || is_privileged(entry, wanted, whom, user) ? Verdict::allowed : Verdict::refused;
 }
 
-bool may_search(const MappedSession& session, Place place) {
-  const Verdict verdict = judge(session, place, X_OK, AsWhom::effective);
+bool may_search(const MappedSession& session, Place place, AsWhom whom) {
+  const Verdict verdict = judge(session, place, X_OK, whom);
   if (verdict != Verdict::ask_origin) {
     return verdict == Verdict::allowed;
   }

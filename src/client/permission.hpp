@@ -16,7 +16,7 @@ enum class Verdict {
 Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom);
 
 // Whether the caller may look up names in directory `place`.
-bool may_search(const MappedSession& session, Place place);
+bool may_search(const MappedSession& session, Place place, AsWhom whom);
 
 // Whether the caller owns `place`, or has its owner's rights: what O_NOATIME asks for.
 bool owns(const MappedSession& session, Place place);

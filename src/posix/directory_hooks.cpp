@@ -24,24 +24,28 @@ using forebay::Resolution;
 
 static_assert(sizeof(struct dirent) == sizeof(struct dirent64));
 
-// Whether `fd` is a directory of a session's tree.
-bool is_our_directory(int fd, const MappedSession** session, Place* place) {
+// Whether `fd` is a directory of a session's tree: 1 or 0. Or -errno: it cannot be asked, and must not pass
+// for the empty directory that ours is to the kernel.
+int is_our_directory(int fd, const MappedSession** session, Place* place) {
   *session = forebay::session();
   struct stat info;
-  if (*session == nullptr || forebay::sys::fstat(fd, &info) != 0) {
-    return false;
+  if (*session == nullptr) {
+    return 0;
+  }
+  if (const int error = forebay::sys::fstat(fd, &info); error != 0) {
+    return error;
   }
   const forebay::Described described = forebay::describe(**session, fd, info);
   *place = described.place;
-  return described.kind == forebay::DescriptorKind::directory;
+  return described.kind == forebay::DescriptorKind::directory ? 1 : 0;
 }
 
 // A stream over `fd`, whatever it turned out to be a directory of. Takes `fd` only when it succeeds.
 DIR* stream_of(int fd) {
   const MappedSession* session;
   Place place;
-  if (!is_our_directory(fd, &session, &place)) {
-    return FOREBAY_REAL(fdopendir)(fd);
+  if (const int ours = is_our_directory(fd, &session, &place); ours <= 0) {
+    return ours < 0 ? Failure{-ours} : FOREBAY_REAL(fdopendir)(fd);
   }
   if (session->left_to_origin(place)) {
     // Bypassed while the program held its descriptor: that now becomes one of the origin's directory.
@@ -233,8 +237,8 @@ FOREBAY_HOOK_ALIAS(int, scandirat, scandirat64, int directory, const char* path,
 FOREBAY_HOOK(ssize_t, getdirentries64, int fd, char* into, size_t room, off_t* position) {
   const MappedSession* session;
   Place place;
-  if (!is_our_directory(fd, &session, &place)) {
-    return FOREBAY_REAL(getdirentries64)(fd, into, room, position);
+  if (const int ours = is_our_directory(fd, &session, &place); ours <= 0) {
+    return ours < 0 ? Failure{-ours} : FOREBAY_REAL(getdirentries64)(fd, into, room, position);
   }
   *position = forebay::sys::lseek(fd, 0, SEEK_CUR);
   return list_into(*session, place, fd, into, room);
@@ -244,7 +248,8 @@ FOREBAY_HOOK_ALIAS(ssize_t, getdirentries, getdirentries64, int fd, char* into, 
 FOREBAY_HOOK(ssize_t, getdents64, int fd, void* into, size_t room) {
   const MappedSession* session;
   Place place;
-  return is_our_directory(fd, &session, &place)
-             ? list_into(*session, place, fd, static_cast<char*>(into), room)
-             : FOREBAY_REAL(getdents64)(fd, into, room);
+  if (const int ours = is_our_directory(fd, &session, &place); ours <= 0) {
+    return ours < 0 ? Failure{-ours} : FOREBAY_REAL(getdents64)(fd, into, room);
+  }
+  return list_into(*session, place, fd, static_cast<char*>(into), room);
 }

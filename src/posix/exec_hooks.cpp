@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "client/caller_memory.hpp"
-#include "client/descriptor_hints.hpp"
+#include "client/descriptor_path.hpp"
 #include "client/system_call.hpp"
 #include "posix/change.hpp"
 #include "posix/hook.hpp"
@@ -99,6 +99,11 @@ int execute_or_interpret(const char* path, char* const arguments[], char* const 
   if (errno != ENOEXEC) {
     return -1;
   }
+  const MappedSession* session = forebay::session();
+  Resolution found;
+  if (is_absolute(path) && !forebay::starts_with_interposer(AT_FDCWD, kShell, environment)) {
+    program_path(session, AT_FDCWD, &path, Follow::yes, &found);  // Such a shell reads the origin's.
+  }
   size_t count = 0;
   while (arguments[count] != nullptr) {
     ++count;
@@ -135,25 +140,22 @@ int search_and_execute(const char* name, char* const arguments[], char* const en
   return refused ? Failure{EACCES} : -1;
 }
 
-// An object or directory of ours behind `fd`: its path at the origin.
-bool is_ours(int fd, const MappedSession** session, forebay::Place* place) {
-  *session = forebay::session();
-  struct stat info;
-  if (*session == nullptr || forebay::sys::fstat(fd, &info) != 0) {
-    return false;
+// A file of the buffer cannot be executed; the origin's, under the same number, can.
+template <typename Libc>
+int execute_descriptor(int fd, char* const environment[], Libc libc) {
+  const MappedSession* session = forebay::session();
+  if (session == nullptr) {
+    return libc();
   }
-  const forebay::Described described = forebay::describe(**session, fd, info);
-  *place = described.place;
-  return described.kind != forebay::DescriptorKind::foreign;
-}
-
-int execute_descriptor(int fd, char* const arguments[], char* const environment[], bool* ours) {
-  const MappedSession* session;
-  forebay::Place place;
-  *ours = is_ours(fd, &session, &place);
-  return !*ours ? -1 : forebay::ask_origin(*session, place, [&](int, const char* path) {
-    return execute_file(path, arguments, environment);
-  });
+  forebay::give_descriptor_to_origin(*session, fd);
+  char link[forebay::kDescriptorLinkBytes];
+  forebay::write_descriptor_link(fd, link);
+  if (forebay::starts_with_interposer(AT_FDCWD, link, environment)) {
+    return libc();
+  }
+  forebay::give_directories_to_origin(*session, true);
+  const AtOriginDirectory moved(session);
+  return libc();
 }
 
 // The arguments of execl and its kin, up to the null that ends them.
@@ -184,7 +186,10 @@ int spawn_program(Spawn libc, pid_t* pid, const char* path, const posix_spawn_fi
   Resolution found;
   const char* program = path;
   if (is_absolute(path)) {
-    program_path(here, AT_FDCWD, &program, Follow::yes, &found);
+    const int error = program_path(here, AT_FDCWD, &program, Follow::yes, &found);
+    if (error != 0) {
+      return error;
+    }
   }
   AtOriginDirectory moved(actions == nullptr && is_absolute(path) &&
                                   starts_with_interposer(AT_FDCWD, program, environment)
@@ -234,20 +239,17 @@ FOREBAY_HOOK(int, execvpe, const char* name, char* const arguments[], char* cons
 FOREBAY_HOOK(int, execveat, int directory, const char* path, char* const arguments[],
              char* const environment[], int flags) {
   if ((flags & AT_EMPTY_PATH) != 0 && forebay::is_readable(path) && *path == '\0') {
-    bool ours;
-    const int result = execute_descriptor(directory, arguments, environment, &ours);
-    if (ours) {
-      return result;
-    }
+    return execute_descriptor(directory, environment, [&] {
+      return FOREBAY_REAL(execveat)(directory, path, arguments, environment, flags);
+    });
   }
   return execute(
       directory, path, environment, (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes,
       [&](int d, const char* p) { return FOREBAY_REAL(execveat)(d, p, arguments, environment, flags); });
 }
 FOREBAY_HOOK(int, fexecve, int fd, char* const arguments[], char* const environment[]) {
-  bool ours;
-  const int result = execute_descriptor(fd, arguments, environment, &ours);
-  return ours ? result : FOREBAY_REAL(fexecve)(fd, arguments, environment);
+  return execute_descriptor(fd, environment,
+                            [&] { return FOREBAY_REAL(fexecve)(fd, arguments, environment); });
 }
 
 #define FOREBAY_LISTED_ARGUMENTS(first)                                                  \

@@ -71,14 +71,14 @@ struct Failure {
 // `libc(directory, path)` for the rest, with the caller's own arguments or with the path that was found to be
 // meant.
 template <typename Ours, typename Libc>
-auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc libc)
-    -> decltype(libc(directory, path)) {
+auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc libc,
+              AsWhom whom = AsWhom::effective) -> decltype(libc(directory, path)) {
   const MappedSession* here = session();
   if (here == nullptr) {
     return libc(directory, path);
   }
   Resolution resolution;
-  switch (resolve(*here, directory, path, follow, &resolution)) {
+  switch (resolve(*here, directory, path, follow, &resolution, whom)) {
     case Outcome::libc:
       break;
     case Outcome::elsewhere:

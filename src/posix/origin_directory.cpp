@@ -1,6 +1,7 @@
 #include "posix/origin_directory.hpp"
 
 #include <dirent.h>
+#include <errno.h>
 
 #include "client/descriptor_hints.hpp"
 #include "client/place_path.hpp"
@@ -9,27 +10,30 @@
 namespace forebay {
 namespace {
 
-bool is_stand_in(const MappedSession& session, int fd, Place* place) {
+// What `fd` is of, if it is ours.
+Described describe_descriptor(const MappedSession& session, int fd) {
   struct stat info;
-  if (sys::fstat(fd, &info) != 0) {
-    return false;
-  }
-  const Described described = describe(session, fd, info);
-  *place = described.place;
-  return described.kind == DescriptorKind::directory;
+  return sys::fstat(fd, &info) == 0 ? describe(session, fd, info)
+                                    : Described{DescriptorKind::foreign, {0, kNoEntry}};
 }
 
-void give_to_origin(const MappedSession& session, int fd, bool inherited_only) {
-  Place place;
-  const int flags = sys::fcntl(fd, F_GETFD);
-  if (flags < 0 || (inherited_only && (flags & FD_CLOEXEC) != 0) || !is_stand_in(session, fd, &place)) {
-    return;
+int open_at_origin(const MappedSession& session, const Described& described, int flags) {
+  if (described.kind == DescriptorKind::directory) {
+    return open_origin_directory(session, described.place, flags | O_DIRECTORY);
   }
-  const int status = sys::fcntl(fd, F_GETFL);
-  const sys::Descriptor real(
-      open_origin_directory(session, place, (status & O_PATH) | O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (real.valid()) {
-    sys::call(SYS_dup3, real.get(), fd, (flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0);
+  PathText path;
+  return session.dataset_of(described.place).origin_is_posix &&
+                 origin_path(session, described.place, &path) == 0
+             ? sys::openat(AT_FDCWD, path.text, flags)
+             : -ENOENT;
+}
+
+void replace(int fd, const sys::Descriptor& by) {
+  const int flags = sys::fcntl(fd, F_GETFD);
+  const off_t position = sys::lseek(fd, 0, SEEK_CUR);
+  if (by.valid() && sys::call(SYS_dup3, by.get(), fd, (flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0) >= 0 &&
+      position > 0) {
+    sys::lseek(fd, position, SEEK_SET);
   }
 }
 
@@ -41,12 +45,14 @@ AtOriginDirectory::AtOriginDirectory(const MappedSession* session) : session_(se
     return;
   }
   back_.reset(sys::openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  Place place;
-  if (!back_.valid() || !is_stand_in(*session, back_.get(), &place)) {
+  const Described described =
+      back_.valid() ? describe_descriptor(*session, back_.get()) : Described{DescriptorKind::foreign, {}};
+  if (described.kind != DescriptorKind::directory) {
     back_.reset(-1);
     return;
   }
-  const sys::Descriptor real(open_origin_directory(*session, place, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const sys::Descriptor real(
+      open_origin_directory(*session, described.place, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!real.valid() || sys::fstat(real.get(), &moved_to_) != 0 || sys::fchdir(real.get()) != 0) {
     back_.reset(-1);
   }
@@ -68,8 +74,13 @@ void AtOriginDirectory::stay() {
   }
 }
 
-void give_directory_to_origin(const MappedSession& session, int fd) {
-  give_to_origin(session, fd, false);
+void give_descriptor_to_origin(const MappedSession& session, int fd) {
+  const Described described = describe_descriptor(session, fd);
+  if (described.kind != DescriptorKind::foreign) {
+    const int status = sys::fcntl(fd, F_GETFL);
+    replace(fd,
+            sys::Descriptor(open_at_origin(session, described, (status & O_PATH) | O_RDONLY | O_CLOEXEC)));
+  }
 }
 
 void give_directories_to_origin(const MappedSession& session, bool inherited_only) {
@@ -88,8 +99,10 @@ void give_directories_to_origin(const MappedSession& session, bool inherited_onl
       for (; *digit >= '0' && *digit <= '9'; ++digit) {
         fd = fd * 10 + (*digit - '0');
       }
-      if (digit != entry->d_name && fd != listing.get()) {
-        give_to_origin(session, fd, inherited_only);
+      const bool stays = inherited_only && (sys::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
+      if (digit != entry->d_name && fd != listing.get() && !stays &&
+          describe_descriptor(session, fd).kind == DescriptorKind::directory) {
+        give_descriptor_to_origin(session, fd);
       }
     }
   }

@@ -27,8 +27,8 @@ class AtOriginDirectory {
   struct stat moved_to_;
 };
 
-// Makes `fd`, if it is of a stand-in, one of the origin's directory.
-void give_directory_to_origin(const MappedSession& session, int fd);
+// Makes `fd`, if it is of a stand-in or of the buffer, one of the origin's directory or object.
+void give_descriptor_to_origin(const MappedSession& session, int fd);
 
 // Makes every open descriptor of a stand-in one of the origin's directory, except those that end with exec if
 // `inherited_only`.

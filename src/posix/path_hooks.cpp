@@ -82,7 +82,7 @@ ssize_t read_link(int directory, const char* path, char* into, size_t room, Libc
           return Failure{EINVAL};
         }
         const size_t bytes = entry.size < room ? entry.size : room;
-        if (bytes >= 8 && !forebay::is_writable(into, bytes)) {
+        if (!forebay::is_writable(into, bytes)) {
           return Failure{EFAULT};
         }
         memcpy(into, session.dataset_of(found.place()).catalog.link_target(entry), bytes);
@@ -194,7 +194,7 @@ int change_directory(const char* path, Libc libc) {
         if (!CatalogView::is_directory(session.entry_of(found.place()))) {
           return Failure{ENOTDIR};
         }
-        if (!forebay::may_search(session, found.place())) {
+        if (!forebay::may_search(session, found.place(), forebay::AsWhom::effective)) {
           return Failure{EACCES};
         }
         const forebay::sys::Descriptor fd(

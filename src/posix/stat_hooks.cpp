@@ -104,7 +104,7 @@ int access_path(int directory, const char* path, int mode, AsWhom whom, Follow f
         }
         return forebay::ask_origin(session, found.place(), libc);
       },
-      libc);
+      libc, whom);
 }
 
 }  // namespace

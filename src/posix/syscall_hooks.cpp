@@ -49,7 +49,7 @@ long at_origin(long number, const Arguments& a, int directory_argument) {
   }
   const int directory = a.number(directory_argument);
   if (directory >= 0) {
-    forebay::give_directory_to_origin(*session, directory);
+    forebay::give_descriptor_to_origin(*session, directory);
   }
   const forebay::AtOriginDirectory moved(directory == AT_FDCWD ? session : nullptr);
   return pass_on(number, a);

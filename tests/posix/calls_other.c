@@ -1,0 +1,4 @@
+// What calls_library.c opens.
+int other(void) {
+  return 43;
+}
