@@ -40,7 +40,7 @@ def content_of(number, version, size, rng):
 class Truth:
     """`origin`: a plain tree that changes; `steady`: one that never does, for origins that hang and fail."""
 
-    def __init__(self, work, seed, origin, steady):
+    def __init__(self, work, seed, origin, steady, files=(200, 60)):
         self.work = work
         self.rng = random.Random(f"dataset {seed}")
         self.origin = origin
@@ -52,8 +52,8 @@ class Truth:
         self.links = []
         self.changes = 0
         os.makedirs(self.copies)
-        for root, files in ((origin, 200), (steady, 60)):
-            self.make_tree(root, files)
+        for root, count in ((origin, files[0]), (steady, files[1])):
+            self.make_tree(root, count)
         # Names that are not there at first: change_new() makes them.
         self.first_new = len(self.paths)
         for number in range(8):
