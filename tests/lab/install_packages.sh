@@ -12,7 +12,7 @@ declare -A group=(
   [build]="g++ cmake ninja-build ccache pkg-config libopenmpi-dev openmpi-bin libcli11-dev libfmt-dev libspdlog-dev
            nlohmann-json3-dev libxxhash-dev libhdf5-dev libcurl4-openssl-dev libssl-dev libpugixml-dev"
   [example]="python3"
-  [test]="libboost-test-dev rsync fio strace iproute2 procps hdf5-tools python3 python3-h5py python3-numpy
+  [test]="libboost-test-dev rsync fio strace bindfs iproute2 procps hdf5-tools python3 python3-h5py python3-numpy
           python3-torch munge slurm-wlm"
 )
 
