@@ -18,6 +18,7 @@
 #include <utime.h>
 
 #include "client/caller_memory.hpp"
+#include "client/descriptor_hints.hpp"
 #include "posix/hook.hpp"
 #include "posix/origin_directory.hpp"
 
@@ -68,6 +69,112 @@ long working_directory(const Arguments& a) {
   return a.at(0) == nullptr || getcwd(a.at(0), a.size(1)) == nullptr
              ? (a.at(0) == nullptr ? static_cast<long>(forebay::Failure{EFAULT}) : -1)
              : static_cast<long>(strlen(a.at(0))) + 1;
+}
+
+bool is_ours(const forebay::MappedSession& session, int fd) {
+  struct stat info;
+  return forebay::sys::fstat(fd, &info) == 0 &&
+         forebay::describe(session, fd, info).kind != forebay::DescriptorKind::foreign;
+}
+bool is_ours(const forebay::MappedSession& session, int directory, const char* path) {
+  if (path == nullptr || (forebay::is_readable(path) && *path == '\0')) {
+    return directory == AT_FDCWD || is_ours(session, directory);
+  }
+  forebay::Resolution found;
+  return forebay::resolve(session, directory, path, forebay::Follow::no, &found) != forebay::Outcome::libc ||
+         forebay::resolve(session, directory, path, forebay::Follow::yes, &found) != forebay::Outcome::libc;
+}
+
+// Whether a call is any of our business. Others that wrap libc's functions call the kernel by number to be
+// rid of all wrapping: what does not concern us must not come back to them.
+bool concerns_us(long number, const Arguments& a) {
+  const forebay::MappedSession* session = forebay::session();
+  if (session == nullptr) {
+    return false;
+  }
+  switch (number) {
+    case SYS_chdir:
+    case SYS_fchdir:
+    case SYS_chroot:
+    case SYS_execve:
+    case SYS_execveat:
+    case SYS_getcwd:
+      return true;  // Wherever it leads.
+#if defined(__x86_64__)
+    case SYS_rename:
+    case SYS_link:
+      return is_ours(*session, AT_FDCWD, a.path(0)) || is_ours(*session, AT_FDCWD, a.path(1));
+    case SYS_symlink:
+      return is_ours(*session, AT_FDCWD, a.path(1));
+    case SYS_open:
+    case SYS_creat:
+    case SYS_stat:
+    case SYS_lstat:
+    case SYS_access:
+    case SYS_readlink:
+    case SYS_unlink:
+    case SYS_rmdir:
+    case SYS_mkdir:
+    case SYS_mknod:
+    case SYS_chmod:
+    case SYS_chown:
+    case SYS_lchown:
+    case SYS_utime:
+    case SYS_utimes:
+#endif
+    case SYS_statfs:
+    case SYS_truncate:
+    case SYS_getxattr:
+    case SYS_lgetxattr:
+    case SYS_listxattr:
+    case SYS_llistxattr:
+    case SYS_setxattr:
+    case SYS_lsetxattr:
+    case SYS_removexattr:
+    case SYS_lremovexattr:
+      return is_ours(*session, AT_FDCWD, a.path(0));
+    case SYS_inotify_add_watch:
+      return is_ours(*session, AT_FDCWD, a.path(1));
+#if defined(__x86_64__)
+    case SYS_futimesat:
+#endif
+    case SYS_openat:
+    case SYS_openat2:
+    case SYS_newfstatat:
+    case SYS_statx:
+    case SYS_faccessat:
+    case SYS_faccessat2:
+    case SYS_readlinkat:
+    case SYS_unlinkat:
+    case SYS_mkdirat:
+    case SYS_mknodat:
+    case SYS_fchmodat:
+    case SYS_fchownat:
+    case SYS_utimensat:
+    case SYS_name_to_handle_at:
+      return is_ours(*session, a.number(0), a.path(1));
+    case SYS_renameat:
+    case SYS_renameat2:
+    case SYS_linkat:
+      return is_ours(*session, a.number(0), a.path(1)) || is_ours(*session, a.number(2), a.path(3));
+    case SYS_symlinkat:
+      return is_ours(*session, a.number(1), a.path(2));
+#if defined(__x86_64__)
+    case SYS_getdents:
+#endif
+    case SYS_fstat:
+    case SYS_getdents64:
+    case SYS_fstatfs:
+    case SYS_fchmod:
+    case SYS_fchown:
+    case SYS_fgetxattr:
+    case SYS_flistxattr:
+    case SYS_fsetxattr:
+    case SYS_fremovexattr:
+      return is_ours(*session, a.number(0));
+    default:
+      return false;
+  }
 }
 
 long dispatch_number(long number, const Arguments& a) {
@@ -222,5 +329,5 @@ FOREBAY_HOOK(long, syscall, long number, ...) {
     value = va_arg(list, long);
   }
   va_end(list);
-  return dispatch_number(number, arguments);
+  return concerns_us(number, arguments) ? dispatch_number(number, arguments) : pass_on(number, arguments);
 }
