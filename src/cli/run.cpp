@@ -101,7 +101,7 @@ void add_run_verb(CommandLine& line) {
       "runs without them. Signals are passed on; a second Ctrl-C ends everything at once.",
       [only_show](const Invocation& invocation) { return run_command(invocation, *only_show); });
   line.needs_command(verb);
-  line.add_settings(verb, {"stage", "buffer", "capacity", "floor", "stripe", "nodes", "per-node", "hostfile",
+  line.add_settings(verb, {"stage", "buffer", "capacity", "floor", "stripe", "materialise-max", "nodes", "per-node", "hostfile",
                            "launcher", "prefetch", "bandwidth", "mpi", "start-timeout", "stop-timeout",
                            "server-timeout", "restarts", "report", "quiet", "verbose"});
   verb.add_flag("--dry-run", *only_show, "print how servers would be started, and start nothing");

@@ -20,7 +20,7 @@ std::vector<std::string> serve_arguments(const std::string& program, const Setti
     argv.insert(argv.end(), {"--stage", stage_text(spec)});
   }
   for (const auto* name :
-       {"buffer", "capacity", "floor", "stripe", "prefetch", "bandwidth", "server-timeout"}) {
+       {"buffer", "capacity", "floor", "stripe", "materialise-max", "prefetch", "bandwidth", "server-timeout"}) {
     const auto value = find_setting(name)->value(settings);
     argv.insert(argv.end(),
                 {fmt::format("--{}", name), value.is_string() ? value.get<std::string>() : value.dump()});

@@ -17,6 +17,7 @@ Result<ServeOptions> serve_options_of(const Settings& settings) {
   options.capacity_bytes = settings.capacity_bytes;
   options.floor_bytes = settings.floor_bytes;
   options.stripe_bytes = settings.stripe_bytes;
+  options.materialise_max_bytes = settings.materialise_max_bytes;
   options.server_timeout = std::chrono::seconds(settings.server_timeout_s);
   options.bandwidth_bytes_per_s = settings.bandwidth_bytes;
   switch (settings.prefetch) {

@@ -1,8 +1,8 @@
 #include "client/object_open.hpp"
 
 #include <errno.h>
-#include <string.h>
 
+#include "client/buffer_path.hpp"
 #include "client/descriptor_hints.hpp"
 #include "client/server_request.hpp"
 #include "shared/seal.hpp"
@@ -18,18 +18,9 @@ constexpr int kLooks = 3;
 
 int open_in_buffer(const MappedSession& session, Place place, int flags) {
   const MappedDataset& dataset = session.dataset_of(place);
-  const Identity identity = identity_of(dataset.catalog.entry(session.state_entry(place)));
-  char path[kMountBytesMax + kIdentityTextBytes + 8];
-  size_t at = strlen(session.control->objects_directory);
-  memcpy(path, session.control->objects_directory, at);
-  char name[kIdentityTextBytes];
-  identity_to_text(identity, name);
-  path[at++] = '/';
-  path[at++] = name[0];
-  path[at++] = name[1];
-  path[at++] = '/';
-  memcpy(path + at, name, sizeof name);
-  return sys::openat(AT_FDCWD, path, flags & ~(O_CREAT | O_EXCL));
+  BufferPath path;
+  write_buffer_path(session, identity_of(dataset.catalog.entry(session.state_entry(place))), false, &path);
+  return sys::openat(AT_FDCWD, path.text, flags & ~(O_CREAT | O_EXCL));
 }
 
 struct InBuffer {
@@ -98,6 +89,38 @@ Opened use_origin(const MappedSession& session, Place place, uint64_t ClientCoun
   return {-1, origin_path(session, place, path)};
 }
 
+// Larger than is brought as a whole, or with stripes that no node keeps. Only a POSIX origin has descriptors
+// for what is not here; 0 says nothing.
+bool is_read_by_stripe(const MappedSession& session, Place place) {
+  const MappedDataset& dataset = session.dataset_of(place);
+  const CatalogEntry& entry = dataset.catalog.entry(session.state_entry(place));
+  const uint64_t whole_max = session.control->materialise_max_bytes;
+  if (!dataset.origin_is_posix || whole_max == 0) {
+    return false;
+  }
+  if (entry.size > whole_max) {
+    return true;
+  }
+  const uint32_t stripes = stripes_of(entry.size, dataset.catalog.header().stripe_bytes);
+  for (uint32_t i = 0; i < stripes; ++i) {
+    if (dataset.state.owner(entry.first + i) == kNoOwner) {
+      return stripes > 1;
+    }
+  }
+  return false;
+}
+
+// The origin's own descriptor: whatever reads it without our hooks reads the right bytes.
+Opened open_by_stripe(const MappedSession& session, Place place, int flags, PathText* path) {
+  if ((flags & O_DIRECT) != 0) {
+    return use_origin(session, place, &ClientCounters::bypassed, path);
+  }
+  count(session.counters().partial_opens);
+  Opened opened{-1, origin_path(session, place, path)};
+  opened.partial = opened.error == 0;
+  return opened;
+}
+
 }  // namespace
 
 bool fits_nowhere(const MappedSession& session, Place place) {
@@ -111,6 +134,14 @@ bool fits_nowhere(const MappedSession& session, Place place) {
     }
   }
   return true;
+}
+
+int open_whole(const MappedSession& session, Place place) {
+  const InBuffer here = find_in_buffer(session, place, O_RDONLY | O_CLOEXEC);
+  if (here.fd >= 0 || fits_nowhere(session, place) || !server_answers(session)) {
+    return here.fd;
+  }
+  return request_object(session, place, here.damaged ? kMaterialiseDamaged : 0).fd;
 }
 
 Opened open_object(const MappedSession& session, Place place, int flags, PathText* path) {
@@ -128,6 +159,9 @@ Opened open_object(const MappedSession& session, Place place, int flags, PathTex
   }
   if (fits_nowhere(session, place)) {
     return use_origin(session, place, &ClientCounters::bypassed, path);
+  }
+  if (!here.damaged && (flags & O_PATH) == 0 && is_read_by_stripe(session, place)) {
+    return open_by_stripe(session, place, flags, path);
   }
   if (server_answers(session)) {
     const Materialised materialised = request_object(session, place, here.damaged ? kMaterialiseDamaged : 0);

@@ -151,6 +151,7 @@ Received receive(int socket, Reply* reply) {
 
 struct Answer {
   bool done;
+  bool refused;  // The server said no.
   int fd;
   Reply reply;
 };
@@ -158,7 +159,7 @@ struct Answer {
 // Sends a request and reads to its end. A silent, broken or refusing server gives done = false and no
 // descriptor.
 Answer ask(const MappedSession& session, const void* request, size_t bytes) {
-  Answer answer{false, -1, {}};
+  Answer answer{false, false, -1, {}};
   const sys::Descriptor socket(connect_to_server(session));
   if (!socket.valid() || !send_request(socket.get(), request, bytes)) {
     return answer;
@@ -176,6 +177,7 @@ Answer ask(const MappedSession& session, const void* request, size_t bytes) {
       sys::close(received.fd);
     }
     if (kind != MessageKind::working) {
+      answer.refused = received.good && kind == MessageKind::failed;
       return answer;
     }
   }
@@ -223,6 +225,22 @@ Materialised request_object(const MappedSession& session, Place place, uint32_t 
     return {-1, HitKind::origin};
   }
   return {answer.fd, static_cast<HitKind>(answer.reply.materialise.hit)};
+}
+
+StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t stripe, uint32_t read_ahead) {
+  StripeRequest request{};
+  request.header = header_of(MessageKind::stripe, sizeof request);
+  request.dataset = place.dataset;
+  request.entry = session.state_entry(place);
+  request.stripe = stripe;
+  request.read_ahead = read_ahead;
+  const Answer answer = ask(session, &request, sizeof request);
+  if (answer.fd >= 0) {
+    sys::close(answer.fd);
+  }
+  return answer.done      ? StripeAnswer::present
+         : answer.refused ? StripeAnswer::refused
+                          : StripeAnswer::silent;
 }
 
 void request_invalidate(const MappedSession& session, const InvalidateItem* items, uint32_t count) {

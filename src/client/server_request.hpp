@@ -17,6 +17,10 @@ struct Materialised {
 // `flags`: 0 or kMaterialiseDamaged.
 Materialised request_object(const MappedSession& session, Place place, uint32_t flags);
 
+// A stripe of an object, counted from 0, and soon `read_ahead` behind it.
+enum class StripeAnswer { present, refused, silent };
+StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t stripe, uint32_t read_ahead);
+
 // Best effort: the bypass bits are set already, and take effect on this node without the server.
 void request_invalidate(const MappedSession& session, const InvalidateItem* items, uint32_t count);
 

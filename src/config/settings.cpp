@@ -139,6 +139,11 @@ const std::array kSettings = {
     Setting{"stripe", "SIZE", "bytes of a stripe, the piece of a large object that one node owns", false,
             [](Settings& s, Texts t) { return assign_stripe(s.stripe_bytes, t[0]); },
             [](const Settings& s) { return json(s.stripe_bytes); }},
+    Setting{"materialise-max", "SIZE",
+            "larger objects are brought to a node by stripe as they are read, not as a whole when they are "
+            "opened (0: 4 GiB, at most a quarter of the capacity)",
+            false, [](Settings& s, Texts t) { return assign_size(s.materialise_max_bytes, t[0]); },
+            [](const Settings& s) { return json(s.materialise_max_bytes); }},
     Setting{"nodes", "N", "how many nodes; outside an allocation, nodes simulated on this machine", false,
             [](Settings& s, Texts t) { return assign_number(s.nodes, t[0], 1); },
             [](const Settings& s) { return json(s.nodes); }},

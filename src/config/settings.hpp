@@ -27,6 +27,7 @@ struct Settings {
   std::uint64_t capacity_bytes = 0;  // 0: what is free
   std::uint64_t floor_bytes = 0;     // 0: the buffer's own default
   std::uint64_t stripe_bytes = 64ull << 20;
+  std::uint64_t materialise_max_bytes = 0;  // 0: server/partial_mode.hpp says
   std::uint32_t nodes = 0;  // 0: what the launch kind has
   bool per_node = false;
   std::string hostfile;

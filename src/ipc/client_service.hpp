@@ -27,6 +27,9 @@ class ClientService {
   virtual ~ClientService() = default;
   virtual Progress materialise(std::uint32_t dataset, std::uint32_t entry,
                                std::function<void(Materialised)> done) = 0;
+  // `number` and the `read_ahead` behind it count in the object, from 0.
+  virtual Progress stripe(std::uint32_t dataset, std::uint32_t entry, std::uint32_t number,
+                          std::uint32_t read_ahead, std::function<void(Status)> done) = 0;
   virtual void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) = 0;
   // JSON in, JSON out (ipc/admin.hpp).
   virtual void admin(std::string request, std::function<void(Result<std::string>)> done) = 0;

@@ -79,6 +79,7 @@ class SocketServer::Loop : public std::enable_shared_from_this<Loop> {
   void receive(std::uint64_t id);
   bool dispatch(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
   bool dispatch_materialise(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
+  bool dispatch_stripe(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
   bool dispatch_invalidate(std::uint64_t id, std::span<const std::byte> packet);
   void send(std::uint64_t id, Connection& connection);
   void take_replies();
@@ -245,6 +246,8 @@ bool SocketServer::Loop::dispatch(std::uint64_t id, Connection& connection,
   switch (connection.request) {
     case MessageKind::materialise:
       return dispatch_materialise(id, connection, packet);
+    case MessageKind::stripe:
+      return dispatch_stripe(id, connection, packet);
     case MessageKind::invalidate:
       return dispatch_invalidate(id, packet);
     case MessageKind::admin: {
@@ -277,6 +280,23 @@ bool SocketServer::Loop::dispatch_materialise(std::uint64_t id, Connection& conn
         std::vector<OutgoingPacket> packets;
         packets.push_back(result.status.ok() ? materialised_packet(result.hit, std::move(result.descriptor))
                                              : failed_packet(result.status.error()));
+        loop->reply(id, std::move(packets));
+      });
+  return true;
+}
+
+bool SocketServer::Loop::dispatch_stripe(std::uint64_t id, Connection& connection,
+                                         std::span<const std::byte> packet) {
+  StripeRequest request;
+  if (packet.size() != sizeof request) {
+    return false;
+  }
+  std::memcpy(&request, packet.data(), sizeof request);
+  connection.progress = service_.stripe(
+      request.dataset, request.entry, request.stripe, request.read_ahead,
+      [loop = shared_from_this(), id](const Status& status) {
+        std::vector<OutgoingPacket> packets;
+        packets.push_back(status.ok() ? bare_packet(MessageKind::done) : failed_packet(status.error()));
         loop->reply(id, std::move(packets));
       });
   return true;

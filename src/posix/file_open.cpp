@@ -6,6 +6,7 @@
 #include "client/descriptor_hints.hpp"
 #include "client/invalidation.hpp"
 #include "client/object_open.hpp"
+#include "client/partial_hints.hpp"
 #include "client/permission.hpp"
 #include "posix/hook.hpp"
 
@@ -176,7 +177,14 @@ class Opening {
     if (opened.fd >= 0) {
       return opened.fd;
     }
-    return opened.error != 0 ? Failure{opened.error} : at_found_path();
+    if (opened.error != 0) {
+      return Failure{opened.error};
+    }
+    const int fd = at_found_path();
+    if (fd >= 0 && opened.partial) {
+      note_partial(session_, fd, found_.place());
+    }
+    return fd;
   }
 
   bool refuses_noatime() const { return (flags_ & O_NOATIME) != 0 && !owns(session_, found_.place()); }

@@ -39,6 +39,26 @@ std::shared_ptr<Materialiser::Flight> ClientGate::attempt(ObjectKey object, int 
       });
 }
 
+ClientService::Progress ClientGate::stripe(std::uint32_t dataset, std::uint32_t entry, std::uint32_t number,
+                                           std::uint32_t read_ahead, std::function<void(Status)> done) {
+  if (!names_object(core_.datasets, dataset, entry)) {
+    done(Error{Code::bad_argument, "no such object"});
+    return nullptr;
+  }
+  const ObjectKey object = object_of(core_.datasets, dataset, entry);
+  if (number >= stripe_total(shape_of(core_.datasets[dataset], entry_of(core_.datasets, object)))) {
+    done(Error{Code::bad_argument, "no such stripe"});
+    return nullptr;
+  }
+  auto progress = core_.partial_reads.read(
+      StripeRef{object, number}, read_ahead,
+      [done = std::move(done)](const Stager::Outcome& outcome) { done(outcome.status); });
+  if (!progress) {
+    return nullptr;
+  }
+  return [progress] { return progress->load(std::memory_order_relaxed); };
+}
+
 void ClientGate::invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) {
   // A subtree may be large: off the socket's thread.
   core_.wanted_now->post([this, items = std::move(items), done = std::move(done)] {

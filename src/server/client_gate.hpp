@@ -17,6 +17,8 @@ class ClientGate final : public ClientService {
 
   Progress materialise(std::uint32_t dataset, std::uint32_t entry,
                        std::function<void(Materialised)> done) override;
+  Progress stripe(std::uint32_t dataset, std::uint32_t entry, std::uint32_t number, std::uint32_t read_ahead,
+                  std::function<void(Status)> done) override;
   void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) override;
   void admin(std::string request, std::function<void(Result<std::string>)> done) override {
     admin_.ask(std::move(request), std::move(done));

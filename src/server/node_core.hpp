@@ -9,6 +9,7 @@
 #include "common/executor.hpp"
 #include "stage/invalidator.hpp"
 #include "stage/materialiser.hpp"
+#include "stage/partial_reads.hpp"
 #include "stage/peer_service.hpp"
 #include "stage/prefetch_job.hpp"
 #include "stage/rate_limit.hpp"
@@ -24,6 +25,8 @@ class NodeCore {
   struct Options {
     std::uint32_t io_threads;
     std::uint64_t bandwidth_bytes_per_s;  // of this node's background staging; 0: no limit
+    std::uint64_t materialise_max_bytes = UINT64_MAX;  // larger objects are read by stripe
+    std::uint64_t replica_room_bytes = UINT64_MAX;     // what is left for stripes that other nodes own
   };
 
   // `store` and `transport` outlive the core.
@@ -58,6 +61,7 @@ class NodeCore {
   Invalidator invalidator;
   Stager stager;
   Materialiser materialiser;
+  PartialReads partial_reads;
   PeerService peer_service;
 
  private:

@@ -34,6 +34,8 @@ struct ServeOptions {
   std::string node_name;  // empty: the host's name
   PrefetchMode prefetch = PrefetchMode::background;
   std::uint64_t stripe_bytes = 64ull << 20;  // a multiple of the chunk size
+  // Larger objects are read by stripe (server/partial_mode.hpp); 0: the default.
+  std::uint64_t materialise_max_bytes = 0;
   std::uint32_t io_threads = 8;
   std::uint64_t bandwidth_bytes_per_s = 0;  // of staging, all nodes together; 0: no limit
   bool verify = false;                      // what the buffers kept is compared with its checksums first

@@ -12,6 +12,7 @@
 #include "ipc/admin.hpp"
 #include "server/ask_peers.hpp"
 #include "server/kept_objects.hpp"
+#include "server/partial_mode.hpp"
 #include "server/path_selection.hpp"
 #include "server/supervision.hpp"
 #include "stage/peer_messages.hpp"
@@ -110,10 +111,14 @@ Status Server::start() {
   FOREBAY_TRY(job_.hello(join()));
   FOREBAY_ASSIGN(datasets, job_.make_datasets(session_));
   const Ownership ownership = assign_owners(datasets, job_.ring_members());
+  const PartialMode partial_mode =
+      partial_mode_of(options_.materialise_max_bytes, store_->usage().capacity_bytes,
+                      ownership.assigned_bytes[transport_.self().value], options_.stripe_bytes);
   core_ = std::make_unique<NodeCore>(
       std::move(datasets), *store_, transport_,
       NodeCore::Options{options_.io_threads, (options_.bandwidth_bytes_per_s + transport_.node_count() - 1) /
-                                                 transport_.node_count()});
+                                                 transport_.node_count(),
+                        partial_mode.materialise_max_bytes, partial_mode.replica_room_bytes});
   if (leads()) {
     announce_plan(ownership);
   }
@@ -136,7 +141,8 @@ Status Server::start() {
   gate_ = std::make_unique<ClientGate>(*core_, *admin_, session_);
   Result<nlohmann::json> ready = nlohmann::json();
   if (auto published = session_.publish(
-          {transport_.self().value, transport_.node_count(), store_->objects_directory(), store_->device()});
+          {transport_.self().value, transport_.node_count(), store_->objects_directory(), store_->device(),
+           partial_mode.materialise_max_bytes});
       !published.ok()) {
     ready = std::move(published).error();
   } else if (auto listening = SocketServer::start(session_.socket_path(), *gate_); listening.ok()) {

@@ -104,6 +104,7 @@ Status Session::publish(const Identification& id) {
   page.node_count = id.node_count;
   page.server_pid = static_cast<std::uint32_t>(::getpid());
   page.buffer_device = id.buffer_device;
+  page.materialise_max_bytes = id.materialise_max_bytes;
   page.tree_device = info.st_dev;
   FOREBAY_TRY(copy_text(page.objects_directory, id.objects_directory));
   beat();

@@ -43,6 +43,7 @@ class Session {
     std::uint32_t node_count;
     std::string objects_directory;
     std::uint64_t buffer_device;
+    std::uint64_t materialise_max_bytes;
   };
   Status publish(const Identification& id);
 

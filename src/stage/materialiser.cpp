@@ -11,7 +11,7 @@ class Materialiser::Flight {
   ObjectShape shape;
   std::uint32_t first_stripe;
   std::vector<Done> dones;  // Under the Materialiser's mutex.
-  bool entered = false;
+  bool held = false;
   std::shared_ptr<Landing> landing;
 
   std::mutex mutex;  // Guards what follows.
@@ -66,19 +66,27 @@ std::shared_ptr<Materialiser::Flight> Materialiser::materialise(ObjectKey object
 // Room for all that is missing is taken before the first byte moves: an object that does not fit costs
 // nothing.
 void Materialiser::start(const FlightPtr& flight) {
-  if (!residents_.enter(flight->object,
-                        [this, flight] { executor_.post([this, flight] { start(flight); }); })) {
+  if (!residents_.hold(flight->object,
+                       [this, flight] { executor_.post([this, flight] { start(flight); }); })) {
     return;
   }
-  flight->entered = true;
+  flight->held = true;
   const StateView& state = datasets_[flight->object.dataset].state;
   std::uint64_t missing = 0;
+  std::uint64_t replica_bytes = 0;
   for (std::uint32_t number = 0; number < stripe_total(flight->shape); ++number) {
     if (state.phase(flight->first_stripe + number) != StripePhase::present) {
       missing += stripe_size(flight->shape, number);
     }
+    if (state.owner(flight->first_stripe + number) != self_) {
+      replica_bytes += stripe_size(flight->shape, number);
+    }
   }
-  auto landing = stager_.begin(flight->object, missing);
+  // An object that can never fit beside what this node owns drives nothing out in vain.
+  Result<std::shared_ptr<Landing>> landing =
+      replica_bytes > replica_room_bytes_
+          ? Error{Code::no_space, "the object is larger than the room for objects of other nodes"}
+          : stager_.begin(flight->object, missing);
   if (landing.ok()) {
     flight->landing = std::move(landing).value();
   } else {
@@ -148,12 +156,8 @@ void Materialiser::finish(const FlightPtr& flight) {
     dones = std::move(flight->dones);
     flights_.erase(flight->object.packed());
   }
-  if (flight->entered) {
-    residents_.leave(flight->object);
-    if (!outcome.status.ok() && !residents_.owned_here(flight->object)) {
-      residents_.remove(
-          flight->object);  // Pieces of an object that did not become whole are of no use to anyone.
-    }
+  if (flight->held) {
+    residents_.release(flight->object);
   }
   for (auto& done : dones) {
     done(outcome);

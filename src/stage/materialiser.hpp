@@ -29,8 +29,15 @@ class Materialiser {
   // What is asked and not yet done; its progress() grows while stripes arrive.
   class Flight;
 
-  Materialiser(const StagedDatasets& datasets, Stager& stager, ResidentObjects& residents, Executor& executor)
-      : datasets_(datasets), stager_(stager), residents_(residents), executor_(executor) {}
+  // `replica_room_bytes`: what is left on this node for stripes that others own.
+  Materialiser(const StagedDatasets& datasets, Stager& stager, ResidentObjects& residents, Executor& executor,
+               std::uint32_t self, std::uint64_t replica_room_bytes)
+      : datasets_(datasets),
+        stager_(stager),
+        residents_(residents),
+        executor_(executor),
+        self_(self),
+        replica_room_bytes_(replica_room_bytes) {}
 
   // Never blocks; from any thread. Requests for one object are joined. `done` may run before this returns.
   std::shared_ptr<Flight> materialise(ObjectKey object, Done done);
@@ -47,6 +54,8 @@ class Materialiser {
   Stager& stager_;
   ResidentObjects& residents_;
   Executor& executor_;
+  const std::uint32_t self_;
+  const std::uint64_t replica_room_bytes_;
   std::mutex mutex_;
   std::unordered_map<std::uint64_t, FlightPtr> flights_;
 };

@@ -1,7 +1,9 @@
 // ReplicaEvictor: makes room by removing what this node can get again from an owner.
 //
-// A clock hand over all objects of the job: what this node owns no stripe of, and what is no longer served,
-// goes. An object that is being brought in stays.
+// A clock hand over all objects of the job. Of an object that is not whole, the stripes that this node does
+// not own go, one at a time, also while others of its stripes come in: so one object may be larger than the
+// room there is. A whole object goes as one, because its file may be mapped: when this node owns no stripe of
+// it, or when it is no longer served. What is being brought in stays.
 #pragma once
 
 #include <atomic>
@@ -27,12 +29,18 @@ class ReplicaEvictor {
   void note_replica() { may_find_ = true; }
 
  private:
+  // The bytes freed of one object; for stripes, from number_ on, and no more than `wanted` asks for.
+  std::uint64_t evict_whole(ObjectKey object);
+  std::uint64_t evict_stripes(ObjectKey object, std::uint64_t wanted);
+  void next_entry();
+
   const StagedDatasets& datasets_;
   ResidentObjects& residents_;
   StageCounters& counters_;
-  std::mutex mutex_;  // One sweep at a time.
+  std::mutex mutex_;  // One sweep at a time. Guards the hand:
   std::uint32_t dataset_ = 0;
   std::uint32_t entry_ = 0;
+  std::uint32_t number_ = 0;
   std::atomic<bool> may_find_{true};  // What earlier runs left may be there.
 };
 

@@ -1,27 +1,61 @@
 #include "stage/resident_objects.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/log.hpp"
 
 namespace forebay {
 
-bool ResidentObjects::enter(ObjectKey object, std::function<void()> when_removed) {
+namespace {
+
+bool contains(const std::vector<std::uint32_t>& numbers, std::uint32_t number) {
+  return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+}
+
+}  // namespace
+
+bool ResidentObjects::enter(StripeRef stripe, std::function<void()> when_removed) {
   const std::lock_guard lock(mutex_);
-  Use& use = uses_[object.packed()];
-  if (use.removing) {
+  Use& use = uses_[stripe.object.packed()];
+  if (use.removing || contains(use.going, stripe.number)) {
     use.when_removed.push_back(std::move(when_removed));
     return false;
   }
-  ++use.users;
+  use.coming.push_back(stripe.number);
   return true;
 }
 
-void ResidentObjects::leave(ObjectKey object) {
+void ResidentObjects::leave(StripeRef stripe) {
   const std::lock_guard lock(mutex_);
+  Use& use = uses_.at(stripe.object.packed());
+  FOREBAY_CHECK(contains(use.coming, stripe.number));
+  use.coming.erase(std::find(use.coming.begin(), use.coming.end(), stripe.number));
+  drop_if_idle(stripe.object);
+}
+
+bool ResidentObjects::hold(ObjectKey object, std::function<void()> when_removed) {
+  const std::lock_guard lock(mutex_);
+  Use& use = uses_[object.packed()];
+  if (use.removing || !use.going.empty()) {
+    use.when_removed.push_back(std::move(when_removed));
+    return false;
+  }
+  ++use.holders;
+  return true;
+}
+
+void ResidentObjects::release(ObjectKey object) {
+  const std::lock_guard lock(mutex_);
+  Use& use = uses_.at(object.packed());
+  FOREBAY_CHECK(use.holders > 0);
+  --use.holders;
+  drop_if_idle(object);
+}
+
+void ResidentObjects::drop_if_idle(ObjectKey object) {
   const auto found = uses_.find(object.packed());
-  FOREBAY_CHECK(found != uses_.end() && found->second.users > 0);
-  if (--found->second.users == 0) {
+  if (found->second.idle()) {
     uses_.erase(found);
   }
 }
@@ -39,6 +73,9 @@ bool ResidentObjects::remove(ObjectKey object) {
   const CatalogEntry& entry = dataset.view().entry(object.entry);
   const ObjectShape shape = shape_of(dataset, entry);
   dataset.state.publish_inode(object.entry, 0);
+  if (stripe_total(shape) > 1) {
+    pace_.wait();  // It may be read by stripe; one stripe alone is whole, and never is.
+  }
   for (std::uint32_t number = 0; number < stripe_total(shape); ++number) {
     const std::uint32_t stripe = stripe_index(entry, number);
     if (dataset.state.phase(stripe) == StripePhase::present) {
@@ -49,16 +86,67 @@ bool ResidentObjects::remove(ObjectKey object) {
   if (const auto removed = store_.remove(shape.identity); !removed.ok()) {
     log_warning("{}", removed.error().text);
   }
-  std::vector<std::function<void()>> waiters;
+  Waiters waiters;
   {
     const std::lock_guard lock(mutex_);
-    waiters = std::move(uses_.at(object.packed()).when_removed);
-    uses_.erase(object.packed());
+    Use& use = uses_.at(object.packed());
+    use.removing = false;
+    waiters.swap(use.when_removed);
+    drop_if_idle(object);
   }
   for (auto& waiter : waiters) {
     waiter();
   }
   return true;
+}
+
+bool ResidentObjects::begin_removal(StripeRef stripe) {
+  const StagedDataset& dataset = datasets_[stripe.object.dataset];
+  const CatalogEntry& entry = dataset.view().entry(stripe.object.entry);
+  const std::uint32_t index = stripe_index(entry, stripe.number);
+  const std::lock_guard lock(mutex_);
+  const auto found = uses_.find(stripe.object.packed());
+  if (found != uses_.end()) {
+    const Use& use = found->second;
+    if (use.removing || use.holders > 0 || contains(use.coming, stripe.number) ||
+        contains(use.going, stripe.number)) {
+      return false;
+    }
+  }
+  if (dataset.state.phase(index) != StripePhase::present || dataset.state.owner(index) == self_ ||
+      dataset.state.buffer_inode(stripe.object.entry) != 0) {
+    return false;
+  }
+  uses_[stripe.object.packed()].going.push_back(stripe.number);
+  return true;
+}
+
+bool ResidentObjects::remove_stripe(StripeRef stripe) {
+  if (!begin_removal(stripe)) {
+    return false;
+  }
+  const StagedDataset& dataset = datasets_[stripe.object.dataset];
+  const CatalogEntry& entry = dataset.view().entry(stripe.object.entry);
+  const std::uint32_t index = stripe_index(entry, stripe.number);
+  pace_.wait();
+  dataset.state.set_absent(index);
+  dataset.state.set_absent_hint(index, 0);
+  const Status evicted = store_.evict_stripe(identity_of(entry), stripe.number);
+  if (!evicted.ok()) {
+    log_warning("{}", evicted.error().text);
+  }
+  Waiters waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    Use& use = uses_.at(stripe.object.packed());
+    use.going.erase(std::find(use.going.begin(), use.going.end(), stripe.number));
+    waiters.swap(use.when_removed);
+    drop_if_idle(stripe.object);
+  }
+  for (auto& waiter : waiters) {
+    waiter();
+  }
+  return evicted.ok();
 }
 
 bool ResidentObjects::owned_here(ObjectKey object) const {

@@ -26,6 +26,7 @@ struct Stager::Flight {
   Source source = Source::here;
   std::uint32_t peer = kNoOwner;
   bool owned = false;
+  bool as_whole = false;  // Wanted as a part of its whole object.
   bool landing_is_own = false;
   int origin_attempts = 1;
   int peer_attempts = 1;
@@ -87,6 +88,7 @@ Stager::Progress Stager::bring(StripeRef ref, Urgency urgency, std::shared_ptr<L
       const OriginExecutors& origin = parts_.origins[ref.object.dataset];
       flight->origin_executor = flight->background ? &origin.background : &origin.wanted_now;
       flight->owned = set.state.owner(stripe) == self();
+      flight->as_whole = landing != nullptr;
       flight->landing = std::move(landing);
       flight->dones.push_back(std::move(done));
       flights_.emplace(key, flight);
@@ -101,7 +103,7 @@ Stager::Progress Stager::bring(StripeRef ref, Urgency urgency, std::shared_ptr<L
 }
 
 void Stager::launch(const FlightPtr& flight) {
-  if (parts_.residents.enter(flight->ref.object, [this, flight] { launch(flight); })) {
+  if (parts_.residents.enter(flight->ref, [this, flight] { launch(flight); })) {
     flight->executor->post([this, flight] { start(flight); });
   }
 }
@@ -408,13 +410,18 @@ void Stager::seal(const FlightPtr& flight) {
   if (!checksum.ok()) {
     return finish(flight, std::move(checksum).error());
   }
+  // An object that is read by stripe is evicted by stripe, and so stays in parts unless this node owns all of
+  // it.
+  const bool by_stripe = flight->shape.bytes > parts_.materialise_max_bytes && !flight->as_whole;
   bool whole = true;
   {
     const std::lock_guard lock(mutex_);  // Of two last stripes, exactly one sees a whole object.
     set.state.set_present(flight->stripe, *checksum);
     const CatalogEntry& entry = set.view().entry(object.entry);
     for (std::uint32_t number = 0; number < stripe_total(flight->shape) && whole; ++number) {
-      whole = set.state.phase(stripe_index(entry, number)) == StripePhase::present;
+      const std::uint32_t index = stripe_index(entry, number);
+      whole = set.state.phase(index) == StripePhase::present &&
+              (!by_stripe || set.state.owner(index) == self());
     }
   }
   Status published;
@@ -487,7 +494,7 @@ void Stager::finish(const FlightPtr& flight, Status status) {
       idle_.notify_all();
     }
   }
-  parts_.residents.leave(object);
+  parts_.residents.leave(flight->ref);
   if (status.ok() && set.state.bypassed(object.entry)) {
     parts_.residents.remove(object);
     status = Error{Code::changed, "the object changed while it was brought in"};

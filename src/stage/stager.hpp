@@ -62,6 +62,7 @@ class Stager {
     Invalidator& invalidator;
     StageCounters& counters;
     RateLimit& rate_limit;  // Of background staging.
+    std::uint64_t materialise_max_bytes = UINT64_MAX;  // Larger objects are read by stripe.
   };
   // Chunks in flight from peers.
   static constexpr std::size_t kPeerChunksMax = 16;

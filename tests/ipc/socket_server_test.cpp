@@ -38,6 +38,12 @@ class FakeService final : public ClientService {
     }
     return nullptr;
   }
+  Progress stripe(std::uint32_t, std::uint32_t entry, std::uint32_t number, std::uint32_t read_ahead,
+                  std::function<void(Status)> done) override {
+    stripes_asked_ += number * 100 + read_ahead;
+    done(entry == 1 ? Status{} : Status{Error{Code::no_space, "does not fit"}});
+    return nullptr;
+  }
   void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) override {
     invalidated_ += items.size();
     done({});
@@ -62,6 +68,7 @@ class FakeService final : public ClientService {
     }
   }
   std::atomic<std::size_t> invalidated_{0};
+  std::atomic<std::uint32_t> stripes_asked_{0};
   std::atomic<int> ticks_{0};
 
  private:
@@ -156,6 +163,29 @@ std::size_t open_descriptors() {
 }
 
 }  // namespace
+
+BOOST_FIXTURE_TEST_CASE(a_stripe_is_asked_for_with_those_behind_it, Served) {
+  Client client(path());
+  const auto ask = [&](std::uint32_t entry) {
+    const std::uint32_t words[4] = {0, entry, 7, 3};
+    client.send(MessageKind::stripe, {reinterpret_cast<const char*>(words), sizeof words});
+    return client.receive();
+  };
+  const auto done = ask(1);
+  BOOST_TEST_REQUIRE(done.has_value());
+  BOOST_TEST((done->kind == MessageKind::done));
+  BOOST_TEST(!done->descriptor.valid());
+  BOOST_TEST(service->stripes_asked_ == 703u);
+  const auto failed = ask(2);
+  BOOST_TEST_REQUIRE(failed.has_value());
+  BOOST_TEST((failed->kind == MessageKind::failed));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_stripe_request_of_another_size_closes_the_connection, Served) {
+  Client client(path());
+  client.send(MessageKind::stripe, "too short");
+  BOOST_TEST(!client.receive().has_value());
+}
 
 BOOST_FIXTURE_TEST_CASE(a_materialised_object_comes_as_a_descriptor, Served) {
   Client client(path());

@@ -1,0 +1,133 @@
+// Reading through descriptors: for those in partial mode (client/partial_read.hpp). All others cost a load
+// and a branch, and are the kernel's.
+//
+// lseek, with SEEK_DATA and SEEK_HOLE, is no hook: the descriptor is the origin's own, and its position is
+// where reading goes on. Duplicates of it and streams read the origin.
+
+#include <limits.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "client/caller_memory.hpp"
+#include "client/partial_read.hpp"
+#include "posix/hook.hpp"
+
+extern "C" {  // Fortified names, in no header.
+ssize_t __read_chk(int fd, void* into, size_t bytes, size_t room);
+ssize_t __pread_chk(int fd, void* into, size_t bytes, off_t offset, size_t room);
+ssize_t __pread64_chk(int fd, void* into, size_t bytes, off64_t offset, size_t room);
+}
+
+namespace {
+
+using forebay::Failure;
+using forebay::PartialFile;
+
+ssize_t result_of(ssize_t result) {
+  return result < 0 ? static_cast<ssize_t>(Failure{static_cast<int>(-result)}) : result;
+}
+
+// Whether the kernel would read the `pieces`: what it refuses, it shall refuse itself.
+bool can_read(const struct iovec* pieces, int count) {
+  if (count <= 0 || count > IOV_MAX) {
+    return false;
+  }
+  constexpr size_t kPageBytes = 4096;
+  const auto* first = reinterpret_cast<const char*>(pieces);
+  const size_t bytes = sizeof *pieces * static_cast<size_t>(count);
+  for (size_t at = 0; at < bytes; at += kPageBytes) {
+    if (!forebay::is_readable(first + at)) {
+      return false;
+    }
+  }
+  return forebay::is_readable(first + bytes - 1) && forebay::bytes_of_pieces(pieces, count) > 0;
+}
+
+template <typename Libc>
+ssize_t read_some(int fd, void* into, size_t bytes, Libc libc) {
+  PartialFile file;
+  if (!forebay::may_be_partial() || bytes == 0 || !file.find(fd)) {
+    return libc();
+  }
+  const struct iovec piece = {into, bytes};
+  return result_of(file.read_on(&piece, 1));
+}
+
+template <typename Libc>
+ssize_t read_some_at(int fd, void* into, size_t bytes, off_t offset, Libc libc) {
+  PartialFile file;
+  if (!forebay::may_be_partial() || bytes == 0 || offset < 0 || !file.find(fd)) {
+    return libc();
+  }
+  return result_of(file.read_at(into, bytes, static_cast<uint64_t>(offset)));
+}
+
+template <typename Libc>
+ssize_t read_pieces_at(int fd, const struct iovec* pieces, int count, off_t offset, Libc libc) {
+  PartialFile file;
+  if (!forebay::may_be_partial() || offset < 0 || !file.find(fd) || !can_read(pieces, count)) {
+    return libc();
+  }
+  return result_of(file.read_at(pieces, count, static_cast<uint64_t>(offset)));
+}
+
+template <typename Libc>
+ssize_t read_pieces(int fd, const struct iovec* pieces, int count, Libc libc) {
+  PartialFile file;
+  if (!forebay::may_be_partial() || !file.find(fd) || !can_read(pieces, count)) {
+    return libc();
+  }
+  return result_of(file.read_on(pieces, count));
+}
+
+}  // namespace
+
+FOREBAY_HOOK(ssize_t, read, int fd, void* into, size_t bytes) {
+  return read_some(fd, into, bytes, [&] { return FOREBAY_REAL(read)(fd, into, bytes); });
+}
+FOREBAY_HOOK_ALIAS(ssize_t, __read, read, int fd, void* into, size_t bytes);
+FOREBAY_HOOK(ssize_t, __read_chk, int fd, void* into, size_t bytes, size_t room) {
+  const auto libc = [&] { return FOREBAY_REAL(__read_chk)(fd, into, bytes, room); };
+  return bytes > room ? libc() : read_some(fd, into, bytes, libc);
+}
+
+#define FOREBAY_PREAD_HOOK(name, offset_type)                                         \
+  FOREBAY_HOOK(ssize_t, name, int fd, void* into, size_t bytes, offset_type offset) { \
+    return read_some_at(fd, into, bytes, offset,                                      \
+                        [&] { return FOREBAY_REAL(name)(fd, into, bytes, offset); }); \
+  }
+#define FOREBAY_FORTIFIED_PREAD_HOOK(name, offset_type)                                            \
+  FOREBAY_HOOK(ssize_t, name, int fd, void* into, size_t bytes, offset_type offset, size_t room) { \
+    const auto libc = [&] { return FOREBAY_REAL(name)(fd, into, bytes, offset, room); };           \
+    return bytes > room ? libc() : read_some_at(fd, into, bytes, offset, libc);                    \
+  }
+
+FOREBAY_PREAD_HOOK(pread, off_t)
+FOREBAY_PREAD_HOOK(pread64, off64_t)
+FOREBAY_HOOK_ALIAS(ssize_t, __pread64, pread64, int fd, void* into, size_t bytes, off64_t offset);
+FOREBAY_FORTIFIED_PREAD_HOOK(__pread_chk, off_t)
+FOREBAY_FORTIFIED_PREAD_HOOK(__pread64_chk, off64_t)
+
+FOREBAY_HOOK(ssize_t, readv, int fd, const struct iovec* pieces, int count) {
+  return read_pieces(fd, pieces, count, [&] { return FOREBAY_REAL(readv)(fd, pieces, count); });
+}
+
+#define FOREBAY_PREADV_HOOK(name, offset_type)                                                     \
+  FOREBAY_HOOK(ssize_t, name, int fd, const struct iovec* pieces, int count, offset_type offset) { \
+    return read_pieces_at(fd, pieces, count, offset,                                               \
+                          [&] { return FOREBAY_REAL(name)(fd, pieces, count, offset); });          \
+  }
+// With flags, the kernel is asked for what only it can do. Offset -1: at the descriptor's position.
+#define FOREBAY_PREADV2_HOOK(name, offset_type)                                                  \
+  FOREBAY_HOOK(ssize_t, name, int fd, const struct iovec* pieces, int count, offset_type offset, \
+               int flags) {                                                                      \
+    const auto libc = [&] { return FOREBAY_REAL(name)(fd, pieces, count, offset, flags); };      \
+    return flags != 0     ? libc()                                                               \
+           : offset == -1 ? read_pieces(fd, pieces, count, libc)                                 \
+                          : read_pieces_at(fd, pieces, count, offset, libc);                     \
+  }
+
+FOREBAY_PREADV_HOOK(preadv, off_t)
+FOREBAY_PREADV_HOOK(preadv64, off64_t)
+FOREBAY_PREADV2_HOOK(preadv2, off_t)
+FOREBAY_PREADV2_HOOK(preadv64v2, off64_t)
