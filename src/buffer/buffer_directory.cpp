@@ -4,13 +4,17 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "common/log.hpp"
 #include "common/path_io.hpp"
 #include "shared/seal.hpp"
 
@@ -66,22 +70,91 @@ Status make_subdirectory(int at, const char* name, const std::string& what) {
   return {};
 }
 
-Result<UniqueFd> take_lock(int root, const std::string& what) {
+Status make_subdirectories(int objects, const std::string& objects_path) {
+  for (unsigned i = 0; i < kSubdirectories; ++i) {
+    char name[3];
+    std::snprintf(name, sizeof name, "%02x", i & 0xffU);
+    const std::string what = objects_path + "/" + name;
+    FOREBAY_TRY(make_subdirectory(objects, name, what));
+    FOREBAY_TRY(open_directory(objects, name, what));
+  }
+  return {};
+}
+
+// Stores that end now, or were killed, give their lock up within this time.
+constexpr std::chrono::seconds kLockPatience{5};
+constexpr std::chrono::milliseconds kLockPause{20};
+// How often a slot is opened that others remove meanwhile.
+constexpr int kAttempts = 10;
+
+Result<UniqueFd> take_lock(int root, const std::string& what, bool wait) {
   UniqueFd fd(::openat(root, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
   if (!fd.valid()) {
     return error_from_errno("cannot open " + what);
   }
+  const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) {
       continue;
     }
-    if (errno == EWOULDBLOCK) {
-      return Error{Code::unavailable,
-                   what + " is held (another forebay uses this buffer) give each its own directory", errno};
+    if (errno != EWOULDBLOCK) {
+      return error_from_errno("cannot lock " + what);
     }
-    return error_from_errno("cannot lock " + what);
+    if (!wait || std::chrono::steady_clock::now() > deadline) {
+      return Error{Code::unavailable, what + " is held (another forebay uses this buffer)", EWOULDBLOCK};
+    }
+    std::this_thread::sleep_for(kLockPause);
   }
   return fd;
+}
+
+bool same_file(int fd, int at, const char* name) {
+  struct stat ours {};
+  struct stat there {};
+  return ::fstat(fd, &ours) == 0 && ::fstatat(at, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+         ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+std::string slot_path(const std::string& directory, unsigned slot) {
+  return slot == 1 ? fmt::format("{}/{}", directory, ::geteuid())
+                   : fmt::format("{}/{}.{}", directory, ::geteuid(), slot);
+}
+
+// Removes the slots of stores that were killed; under their own lock, so that none that is being opened goes.
+void sweep_slots(const std::string& directory, const std::string& mine) {
+  for (unsigned slot = 2; slot <= kSlots; ++slot) {
+    const std::string path = slot_path(directory, slot);
+    if (path == mine) {
+      continue;
+    }
+    const auto root = open_directory(AT_FDCWD, path.c_str(), path);
+    if (!root.ok()) {
+      continue;
+    }
+    const auto lock = take_lock(root->get(), path + "/lock", false);
+    if (!lock.ok() || !same_file(root->get(), AT_FDCWD, path.c_str())) {
+      continue;
+    }
+    log_info("{} was left by a run that was killed: removing it", path);
+    if (const Status removed = remove_tree(path); !removed.ok()) {
+      log_warning("{}", removed.error().text);
+    }
+  }
+}
+
+// Every file here is found by its mode and its time; not every file system keeps them.
+Status check_keeps(int fd, const std::string& what) {
+  constexpr Identity kAny{1, 2};
+  FOREBAY_TRY(set_published_mode(fd, what));
+  FOREBAY_TRY(set_seal(fd, kAny, what));
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) {
+    return error_from_errno("cannot stat " + what);
+  }
+  if (!has_seal(info, kAny)) {
+    return Error{Code::io_error, what + " did not take its time (this file system does not keep times)"};
+  }
+  return {};
 }
 
 }  // namespace
@@ -94,24 +167,96 @@ ObjectName::ObjectName(const Identity& identity, FileForm form) noexcept {
   std::strcpy(text_.data() + 3 + kIdentityTextBytes - 1, form == FileForm::part ? ".part" : "");
 }
 
-Result<BufferDirectory> BufferDirectory::open(const std::string& directory) {
+Result<BufferDirectory> BufferDirectory::open(const std::string& directory, const std::string& previous) {
   FOREBAY_TRY(check_buffer_directory(directory));
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(directory.c_str(), nullptr), &std::free);
   if (!real) {
     return error_from_errno("cannot resolve " + directory);
   }
-  const std::string root_path = fmt::format("{}/{}", real.get(), ::geteuid());
-  FOREBAY_TRY(make_private_directory(root_path));
+  std::vector<unsigned> slots;
+  for (unsigned slot = 1; slot <= kSlots; ++slot) {
+    const bool is_previous = slot_path(real.get(), slot) + "/objects" == previous;
+    slots.insert(is_previous ? slots.begin() : slots.end(), slot);
+  }
+  for (const unsigned slot : slots) {
+    const std::string root_path = slot_path(real.get(), slot);
+    auto opened = open_slot(root_path, root_path + "/objects" == previous);
+    if (!opened.ok() && opened.error().code == Code::unavailable) {
+      continue;
+    }
+    if (!opened.ok()) {
+      return opened;
+    }
+    opened->temporary_ = slot != 1;
+    if (opened->temporary_) {
+      log_info("{} is in use by another run: this one uses {}, which is removed at its end",
+               slot_path(real.get(), 1), root_path);
+    }
+    sweep_slots(real.get(), root_path);
+    return opened;
+  }
+  return Error{Code::unavailable,
+               fmt::format("{} is in use by {} other runs (their locks are held) choose another buffer",
+                           real.get(), kSlots)};
+}
 
-  BufferDirectory result;
-  FOREBAY_ASSIGN(root, open_directory(AT_FDCWD, root_path.c_str(), root_path));
-  result.root_ = std::move(root);
-  FOREBAY_ASSIGN(lock, take_lock(result.root_.get(), root_path + "/lock"));
-  result.lock_ = std::move(lock);
-  result.root_path_ = root_path;
-  result.objects_path_ = root_path + "/objects";
-  FOREBAY_TRY(result.make_objects());
-  return result;
+Result<BufferDirectory> BufferDirectory::open_slot(const std::string& root_path, bool wait) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    FOREBAY_TRY(make_private_directory(root_path));
+    BufferDirectory result;
+    FOREBAY_ASSIGN(root, open_directory(AT_FDCWD, root_path.c_str(), root_path));
+    result.root_ = std::move(root);
+    auto lock = take_lock(result.root_.get(), root_path + "/lock", wait);
+    // Whoever held it may have removed it all before giving it up.
+    if (!same_file(result.root_.get(), AT_FDCWD, root_path.c_str()) ||
+        (lock.ok() && !same_file(lock->get(), result.root_.get(), "lock"))) {
+      continue;
+    }
+    if (!lock.ok()) {
+      return Error{std::move(lock).error()};
+    }
+    result.lock_ = std::move(lock).value();
+    result.root_path_ = root_path;
+    result.objects_path_ = root_path + "/objects";
+    FOREBAY_TRY(result.probe());
+    FOREBAY_TRY(result.make_objects());
+    return result;
+  }
+  return Error{Code::unavailable, root_path + " is being removed all the time (by whom?)"};
+}
+
+// A full file system is no reason to refuse what is there already.
+Status BufferDirectory::probe() const {
+  const std::string what = root_path_ + "/probe";
+  ::unlinkat(root_.get(), "probe", 0);
+  const UniqueFd fd(::openat(root_.get(), "probe", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd.valid()) {
+    return errno == ENOSPC || errno == EDQUOT ? Status{} : Status{error_from_errno("cannot create " + what)};
+  }
+  Status keeps = check_keeps(fd.get(), what);
+  ::unlinkat(root_.get(), "probe", 0);
+  return keeps;
+}
+
+Result<bool> BufferDirectory::restore() const {
+  const bool was_removed = !same_file(root_.get(), AT_FDCWD, root_path_.c_str()) ||
+                           !same_file(lock_.get(), root_.get(), "lock") ||
+                           !same_file(objects_.get(), root_.get(), "objects");
+  if (!was_removed) {
+    FOREBAY_TRY(make_subdirectories(objects_.get(), objects_path_));
+    return false;
+  }
+  FOREBAY_ASSIGN(fresh, open_slot(root_path_, false));
+  if (fresh.device_ != device_) {
+    return Error{Code::io_error, root_path_ + " is on another file system than before"};
+  }
+  // The same numbers from now on mean the new directories, for every thread at once.
+  if (::dup3(fresh.root_.get(), root_.get(), O_CLOEXEC) < 0 ||
+      ::dup3(fresh.lock_.get(), lock_.get(), O_CLOEXEC) < 0 ||
+      ::dup3(fresh.objects_.get(), objects_.get(), O_CLOEXEC) < 0) {
+    return error_from_errno("cannot go on with " + root_path_);
+  }
+  return true;
 }
 
 Status BufferDirectory::make_objects() {
@@ -123,14 +268,7 @@ Status BufferDirectory::make_objects() {
     return error_from_errno("cannot stat " + objects_path_);
   }
   device_ = info.st_dev;
-  for (unsigned i = 0; i < kSubdirectories; ++i) {
-    char name[3];
-    std::snprintf(name, sizeof name, "%02x", i & 0xffU);
-    const std::string what = objects_path_ + "/" + name;
-    FOREBAY_TRY(make_subdirectory(objects_.get(), name, what));
-    FOREBAY_TRY(open_directory(objects_.get(), name, what));
-  }
-  return {};
+  return make_subdirectories(objects_.get(), objects_path_);
 }
 
 std::string BufferDirectory::path_of(const Identity& identity, FileForm form) const {
@@ -159,7 +297,7 @@ Result<UniqueFd> BufferDirectory::open_part_for_writing(const Identity& identity
   if (::fchmodat(objects_.get(), name.c_str(), 0600, 0) != 0) {
     return error_from_errno("cannot change the mode of " + path_of(identity, FileForm::part));
   }
-  UniqueFd fd(::openat(objects_.get(), name.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd fd(::openat(objects_.get(), name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd.valid()) {
     return error_from_errno("cannot open " + path_of(identity, FileForm::part));
   }
@@ -168,7 +306,8 @@ Result<UniqueFd> BufferDirectory::open_part_for_writing(const Identity& identity
 
 Result<UniqueFd> BufferDirectory::open_for_reading(const Identity& identity, FileForm form) const {
   const ObjectName name(identity, form);
-  UniqueFd fd(::openat(objects_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  // O_NONBLOCK: whatever was put there, opening it does not wait. It means nothing for a file.
+  UniqueFd fd(::openat(objects_.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd.valid()) {
     return error_from_errno("cannot open " + path_of(identity, form));
   }
@@ -208,6 +347,10 @@ Result<bool> BufferDirectory::unlink(const Identity& identity, FileForm form) co
   }
   if (errno == ENOENT) {
     return false;
+  }
+  if (errno == EISDIR) {  // Whoever put it there.
+    FOREBAY_TRY(remove_tree(path_of(identity, form)));
+    return true;
   }
   return error_from_errno("cannot remove " + path_of(identity, form));
 }

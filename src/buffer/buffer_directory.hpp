@@ -1,7 +1,12 @@
 // BufferDirectory: <directory>/<uid>/, safely ours, and the names of the object files in it.
 //
+// While another store holds its lock (a second run on this machine), the next uses a slot of its own beside
+// it, <directory>/<uid>.2/ to <uid>.8/, which is removed when the store is closed. Slots whose owner died are
+// removed by whoever opens the buffer next.
+//
 //   lock                            flock()ed by the one store that may use the rest
 //   index                           see index_log.hpp
+//   quarantine/                     see quarantine.hpp
 //   objects/<2 hex>/<32 hex>        a published object: sealed (shared/seal.hpp), mode kBufferFileMode
 //   objects/<2 hex>/<32 hex>.part   one being brought in; sealed, too, while nobody writes to it
 #pragma once
@@ -31,14 +36,23 @@ class ObjectName {
 };
 
 inline constexpr unsigned kSubdirectories = 256;
+inline constexpr unsigned kSlots = 8;
 
 // Thread-safe. The lock is held for its life, and given up by the kernel however the process ends.
 class BufferDirectory {
  public:
   // Makes what is missing. `directory` is made too; an existing one must not be writable by everybody unless
-  // it is sticky, and not a link of another user's. Codes: permission, no_space, io_error, not_found,
-  // unavailable (another store holds the lock).
-  static Result<BufferDirectory> open(const std::string& directory);
+  // it is sticky, and not a link of another user's. `previous`: the objects_path() of a store that died and
+  // is to be taken up again, or empty; its lock is waited for a few seconds. Codes: permission, no_space,
+  // io_error (also: a file system that keeps no modes or times), not_found, unavailable (other stores hold
+  // all slots).
+  static Result<BufferDirectory> open(const std::string& directory, const std::string& previous = {});
+
+  // Makes the directories anew that somebody removed or moved away. True when all that was in them is gone:
+  // the index is to be begun anew. Codes: as open().
+  Result<bool> restore() const;
+  // Whether all of it is to go when the store is closed: a slot beside the first.
+  [[nodiscard]] bool temporary() const noexcept { return temporary_; }
 
   [[nodiscard]] const std::string& objects_path() const noexcept { return objects_path_; }
   [[nodiscard]] const std::string& root_path() const noexcept { return root_path_; }
@@ -66,7 +80,9 @@ class BufferDirectory {
 
  private:
   BufferDirectory() = default;
+  static Result<BufferDirectory> open_slot(const std::string& root_path, bool wait);
   Status make_objects();
+  Status probe() const;
 
   UniqueFd root_;
   UniqueFd lock_;
@@ -74,6 +90,7 @@ class BufferDirectory {
   std::string root_path_;
   std::string objects_path_;
   std::uint64_t device_ = 0;
+  bool temporary_ = false;
 };
 
 // Gives the open object file the mode of a published one. Code: io_error (the file system does not keep such

@@ -11,8 +11,9 @@
 #include "buffer/file_landing.hpp"
 #include "buffer/stripe_file.hpp"
 #include "common/chunk.hpp"
+#include "common/log.hpp"
 #include "common/path_io.hpp"
-#include "shared/session_layout.hpp"
+#include "shared/seal.hpp"
 
 namespace forebay {
 
@@ -21,14 +22,24 @@ Result<std::unique_ptr<ObjectStore>> ObjectStore::open(const Options& options) {
 }
 
 Result<std::unique_ptr<ObjectStore>> DirectoryStore::open(const Options& options) {
-  FOREBAY_ASSIGN(directory, BufferDirectory::open(options.directory));
+  FOREBAY_ASSIGN(directory, BufferDirectory::open(options.directory, options.previous));
   std::unique_ptr<DirectoryStore> store(new DirectoryStore(std::move(directory)));
   FOREBAY_TRY(store->take_up_all(options));
   return std::unique_ptr<ObjectStore>(std::move(store));
 }
 
 DirectoryStore::DirectoryStore(BufferDirectory directory)
-    : directory_(std::move(directory)), index_(directory_.root_path() + "/index") {}
+    : directory_(std::move(directory)),
+      index_(directory_.root_path() + "/index"),
+      health_(directory_.root_path()) {}
+
+DirectoryStore::~DirectoryStore() {
+  if (directory_.temporary()) {
+    if (const Status removed = remove_tree(directory_.root_path()); !removed.ok()) {
+      log_warning("{}", removed.error().text);
+    }
+  }
+}
 
 Status DirectoryStore::take_up_all(const Options& options) {
   FOREBAY_ASSIGN(loaded, index_.load(directory_.root_fd()));
@@ -41,6 +52,7 @@ Status DirectoryStore::take_up_all(const Options& options) {
   }
   FOREBAY_TRY(
       space_.start(directory_.objects_fd(), options.capacity_bytes, options.floor_bytes, kept.used_bytes));
+  quarantine_.start();
   taken_up_ = kept.report;
   std::size_t part_inode = 0;
   PartPointer part;
@@ -74,6 +86,7 @@ void DirectoryStore::visit_kept(const std::function<bool(const KeptStripe&)>& vi
     const Identity object = kept[i].object;
     const bool gone = std::binary_search(removed.begin(), removed.end(), object, object_less);
     bool wanted = gone;
+    const std::uint64_t published_bytes = kept[i].inode != 0 ? kept[i].object_bytes : 0;
     for (; i < kept.size() && kept[i].object == object; ++i) {
       const IndexEntry& entry = kept[i];
       const std::uint64_t stripe_bytes = entry.stripe_chunks * std::uint64_t{kChunkBytes};
@@ -84,7 +97,7 @@ void DirectoryStore::visit_kept(const std::function<bool(const KeptStripe&)>& vi
       }
     }
     if (!wanted) {
-      strangers.push_back(Stranger{object, false});
+      strangers.push_back(Stranger{object, published_bytes, false});
     }
   }
   {
@@ -108,7 +121,7 @@ void DirectoryStore::adopt(const Identity& object) {
 }
 
 bool DirectoryStore::evict_stranger() {
-  Identity object{};
+  Stranger stranger{};
   {
     const std::lock_guard lock(mutex_);
     while (next_stranger_ < strangers_.size() && strangers_[next_stranger_].gone) {
@@ -119,21 +132,30 @@ bool DirectoryStore::evict_stranger() {
       next_stranger_ = 0;
       return false;
     }
-    object = strangers_[next_stranger_++].object;
+    stranger = strangers_[next_stranger_++];
   }
-  static_cast<void>(remove(object).ok());  // One that cannot be removed frees nothing; the next may.
+  static_cast<void>(remove(stranger.object, stranger.published_bytes)
+                        .ok());  // One that cannot be removed frees nothing; the next may.
   return true;
 }
 
 Status DirectoryStore::reserve(std::uint64_t bytes) {
-  while (!space_.try_reserve(bytes)) {
-    if (!evict_stranger()) {
-      return Error{Code::no_space,
-                   fmt::format("{} bytes do not fit into {} (its capacity or the file system is full)", bytes,
-                               directory_.objects_path())};
+  while (true) {
+    const SpaceAccount::Room room = space_.try_reserve(bytes);
+    if (room == SpaceAccount::Room::yes) {
+      health_.has_room();
+      return {};
     }
+    if (quarantine_.clear() || evict_stranger()) {
+      continue;
+    }
+    if (room == SpaceAccount::Room::at_floor) {
+      health_.full("its file system is full but for the space that is left free");
+    }
+    return Error{Code::no_space,
+                 fmt::format("{} bytes do not fit into {} (its capacity or the file system is full)", bytes,
+                             directory_.objects_path())};
   }
-  return {};
 }
 
 Result<std::unique_ptr<Landing>> DirectoryStore::begin(const ObjectShape& shape,
@@ -145,9 +167,13 @@ Result<std::unique_ptr<Landing>> DirectoryStore::begin(const ObjectShape& shape,
                  fmt::format("stripes of {} bytes (not a multiple of the chunk's {}, or too many)",
                              shape.stripe_bytes, kChunkBytes)};
   }
+  FOREBAY_TRY(health_.may_write());
   adopt(shape.identity);
   // A record of an object that is gone must not be there when another file of its name comes to be.
-  FOREBAY_TRY(index_.flush_removals());
+  FOREBAY_TRY(failed(index_.flush_removals()));
+  if (!index_.is_open()) {
+    FOREBAY_TRY(begin_index_anew());
+  }
   FOREBAY_TRY(reserve(reserve_bytes));
   while (true) {
     const PartPointer part = join_part(shape);
@@ -158,7 +184,7 @@ Result<std::unique_ptr<Landing>> DirectoryStore::begin(const ObjectShape& shape,
           part->shape.stripe_bytes == shape.stripe_bytes && part->shape.bytes == shape.bytes;
       if (same_shape && !part->removed) {
         if (!part->published && !part->fd.valid()) {
-          FOREBAY_TRY(open_part(*part));
+          FOREBAY_TRY(reopen_part(*part));
         }
         return std::unique_ptr<Landing>(std::move(landing));
       }
@@ -166,12 +192,53 @@ Result<std::unique_ptr<Landing>> DirectoryStore::begin(const ObjectShape& shape,
     // Removed just now, or of an earlier run with other stripes: begin with a new one.
     landing->keep_reservation();
     landing.reset();
-    Status removed = remove_part(part);
+    Status removed = remove_part(part, Fate::remove);
     if (!removed.ok()) {
       space_.cancel(reserve_bytes);
-      return Error{std::move(removed).error()};
+      return failed(std::move(removed).error());
     }
   }
+}
+
+Error DirectoryStore::failed(Error error) {
+  if (error.errno_value == 0) {
+    return error;
+  }
+  if (error.errno_value == ENOSPC) {
+    space_.distrust();
+    health_.full(error.text);
+    return error;
+  }
+  health_.failed(error);
+  error.code = error.errno_value == EDQUOT ? Code::no_space : Code::io_error;
+  return error;
+}
+
+// Of a buffer that is empty: all that the old one told of is gone.
+Status DirectoryStore::begin_index_anew() {
+  return failed(index_.rewrite(directory_.root_fd(), {}));
+}
+
+Status DirectoryStore::reopen_part(PartFile& part) {
+  Status opened = open_part(part);
+  if (opened.ok() || opened.error().errno_value != ENOENT) {
+    return failed(std::move(opened));
+  }
+  if (part.complete_count == 0) {
+    // The directory is gone.
+    const std::lock_guard lock(restore_mutex_);
+    auto restored = directory_.restore();
+    if (!restored.ok()) {
+      return failed(std::move(restored).error());
+    }
+    log_warning("{} was removed while it was in use: made anew",
+                *restored ? directory_.root_path() : opened.error().text);
+    if (*restored) {
+      FOREBAY_TRY(begin_index_anew());
+    }
+    return failed(open_part(part));
+  }
+  return Error{Code::corrupt, opened.error().text + ": the stripes that had come are gone"};
 }
 
 DirectoryStore::PartPointer DirectoryStore::join_part(const ObjectShape& shape) {
@@ -295,8 +362,24 @@ Result<std::size_t> DirectoryStore::read(const Identity& object, std::uint64_t o
   return got;
 }
 
-Result<UniqueFd> DirectoryStore::open_object(const Identity& object) {
-  return directory_.open_for_reading(object, FileForm::whole);
+Result<UniqueFd> DirectoryStore::open_object(const ObjectShape& shape, std::uint64_t inode) {
+  auto opened = directory_.open_for_reading(shape.identity, FileForm::whole);
+  if (!opened.ok()) {
+    Error error = std::move(opened).error();
+    const int why = error.errno_value;
+    error.code = why == ENOENT                                     ? Code::not_found
+                 : why == EMFILE || why == ENFILE || why == ENOMEM ? Code::unavailable
+                                                                   : Code::corrupt;
+    return error;
+  }
+  struct stat info {};
+  if (::fstat(opened->get(), &info) != 0 || !is_published_file(info, shape.identity, shape.bytes) ||
+      (inode != 0 && info.st_ino != inode)) {
+    return Error{Code::corrupt, directory_.path_of(shape.identity, FileForm::whole) +
+                                    " is not what was put there (its size, time, mode or inode differ)"};
+  }
+  ::fcntl(opened->get(), F_SETFL, 0);
+  return opened;
 }
 
 Status DirectoryStore::verify(const ObjectShape& shape, std::uint32_t stripe, std::uint64_t checksum) {
@@ -315,7 +398,15 @@ Status DirectoryStore::verify(const ObjectShape& shape, std::uint32_t stripe, st
   return {};
 }
 
-Status DirectoryStore::remove(const Identity& object) {
+Status DirectoryStore::remove(const Identity& object, std::uint64_t published_bytes) {
+  return take_out(object, published_bytes, Fate::remove);
+}
+
+Status DirectoryStore::quarantine(const ObjectShape& shape, bool was_published) {
+  return take_out(shape.identity, was_published ? shape.bytes : 0, Fate::quarantine);
+}
+
+Status DirectoryStore::take_out(const Identity& object, std::uint64_t published_bytes, Fate fate) {
   adopt(object);
   {
     const std::lock_guard lock(mutex_);
@@ -324,12 +415,12 @@ Status DirectoryStore::remove(const Identity& object) {
     }
   }
   if (const PartPointer part = find_part(object)) {
-    FOREBAY_TRY(remove_part(part));
+    FOREBAY_TRY(remove_part(part, fate));
   }
-  return remove_whole(object);
+  return remove_whole(object, published_bytes, fate);
 }
 
-Status DirectoryStore::remove_part(const PartPointer& part) {
+Status DirectoryStore::remove_part(const PartPointer& part, Fate fate) {
   const std::lock_guard lock(part->mutex);
   if (part->published || part->removed) {
     return {};
@@ -338,7 +429,9 @@ Status DirectoryStore::remove_part(const PartPointer& part) {
   if (part->complete_count > 0) {
     index_.append_removal(part->shape.identity);
   }
-  FOREBAY_TRY(directory_.unlink(part->shape.identity, FileForm::part));
+  if (fate == Fate::remove || !quarantine_.take(part->shape.identity, FileForm::part)) {
+    FOREBAY_TRY(directory_.unlink(part->shape.identity, FileForm::part));
+  }
   part->removed = true;
   space_.freed(part->complete_bytes);
   forget(*part);
@@ -369,8 +462,9 @@ Status DirectoryStore::evict_stripe(const Identity& object, std::uint32_t stripe
     own = std::move(opened);
   }
   const int fd = own.valid() ? own.get() : part->fd.get();
-  const IndexEntry entry{object, shape.bytes, part->checksums[stripe], part->inode, stripe,
-                         static_cast<std::uint32_t>(shape.stripe_bytes / kChunkBytes)};
+  const IndexEntry entry{
+      object,      shape.bytes, part->checksums[stripe],
+      part->inode, stripe,      static_cast<std::uint32_t>(shape.stripe_bytes / kChunkBytes)};
   // The record first: should this process die between the two, the hole is nothing that is offered.
   FOREBAY_TRY(index_.append(without_stripe(entry)));
   // Up to the end of the last chunk, behind the file's end too: pages go as a whole, none is overwritten.
@@ -389,16 +483,20 @@ Status DirectoryStore::evict_stripe(const Identity& object, std::uint32_t stripe
   return {};
 }
 
-Status DirectoryStore::remove_whole(const Identity& object) {
+Status DirectoryStore::remove_whole(const Identity& object, std::uint64_t published_bytes, Fate fate) {
   const auto info = directory_.stat(object, FileForm::whole);
   if (!info.ok()) {
-    return info.error().code == Code::not_found ? Status{} : Status{info.error()};
+    if (info.error().code != Code::not_found) {
+      return info.error();
+    }
+    space_.freed(published_bytes);
+    return {};
   }
   index_.append_removal(object);
-  FOREBAY_ASSIGN(was_there, directory_.unlink(object, FileForm::whole));
-  if (was_there) {
-    space_.freed(static_cast<std::uint64_t>(info.value().st_size));
+  if (fate == Fate::remove || !quarantine_.take(object, FileForm::whole)) {
+    FOREBAY_TRY(directory_.unlink(object, FileForm::whole));
   }
+  space_.freed(published_bytes != 0 ? published_bytes : static_cast<std::uint64_t>(info.value().st_size));
   return {};
 }
 

@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "buffer/buffer_directory.hpp"
+#include "buffer/buffer_health.hpp"
 #include "buffer/index_log.hpp"
 #include "buffer/object_store.hpp"
 #include "buffer/part_file.hpp"
+#include "buffer/quarantine.hpp"
 #include "buffer/space_account.hpp"
 #include "buffer/take_up.hpp"
 
@@ -22,6 +24,7 @@ namespace forebay {
 class DirectoryStore final : public ObjectStore {
  public:
   static Result<std::unique_ptr<ObjectStore>> open(const Options& options);
+  ~DirectoryStore() override;
 
   [[nodiscard]] const std::string& objects_directory() const override { return directory_.objects_path(); }
   [[nodiscard]] std::uint64_t device() const override { return directory_.device(); }
@@ -29,9 +32,11 @@ class DirectoryStore final : public ObjectStore {
   void visit_kept(const std::function<bool(const KeptStripe&)>& visit) override;
   Result<std::unique_ptr<Landing>> begin(const ObjectShape& shape, std::uint64_t reserve_bytes) override;
   Result<std::size_t> read(const Identity& object, std::uint64_t offset, std::span<std::byte> into) override;
-  Result<UniqueFd> open_object(const Identity& object) override;
+  Result<UniqueFd> open_object(const ObjectShape& shape, std::uint64_t inode) override;
   Status verify(const ObjectShape& shape, std::uint32_t stripe, std::uint64_t checksum) override;
-  Status remove(const Identity& object) override;
+  using ObjectStore::remove;
+  Status remove(const Identity& object, std::uint64_t published_bytes) override;
+  Status quarantine(const ObjectShape& shape, bool was_published) override;
   Status evict_stripe(const Identity& object, std::uint32_t stripe) override;
   [[nodiscard]] StoreUsage usage() const override { return space_.usage(); }
 
@@ -45,6 +50,7 @@ class DirectoryStore final : public ObjectStore {
   };
   struct Stranger {
     Identity object;
+    std::uint64_t published_bytes;  // 0 when it is not whole
     bool gone;
   };
 
@@ -56,6 +62,12 @@ class DirectoryStore final : public ObjectStore {
   void release(const PartPointer& part);  // a landing of it ends
   Status reserve(std::uint64_t bytes);    // evicting strangers as needed
   void forget(const PartFile& part);      // it is no .part any more
+  // An error of the file system while something is brought in, as the caller is to see it: noted, and with
+  // one of the codes that landings promise.
+  Error failed(Error error);
+  Status failed(Status status) {
+    return status.ok() ? std::move(status) : Status{failed(std::move(status).error())};
+  }
 
   [[nodiscard]] PartPointer join_part(const ObjectShape& shape);  // counts a landing
   [[nodiscard]] PartPointer find_part(const Identity& object);
@@ -71,13 +83,20 @@ class DirectoryStore final : public ObjectStore {
   static Status unchanged_since(const CompleteFile& file);
   bool evict_stranger();
   void adopt(const Identity& object);  // It is no stranger any more.
-  Status remove_part(const PartPointer& part);
-  Status remove_whole(const Identity& object);
+  enum class Fate { remove, quarantine };
+  Status take_out(const Identity& object, std::uint64_t published_bytes, Fate fate);
+  Status remove_part(const PartPointer& part, Fate fate);
+  Status remove_whole(const Identity& object, std::uint64_t published_bytes, Fate fate);
+  Status reopen_part(PartFile& part);  // open_part() where a directory may have been removed; part.mutex held
+  Status begin_index_anew();
 
   BufferDirectory directory_;
   IndexLog index_;
   SpaceAccount space_;
+  Quarantine quarantine_{directory_, space_};
+  BufferHealth health_;
   TakenUp taken_up_{};
+  std::mutex restore_mutex_;
 
   std::mutex mutex_;  // Guards all below. No call to the file system is made under it.
   std::unordered_map<Identity, PartPointer, IdentityHash> parts_;

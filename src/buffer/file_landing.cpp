@@ -76,22 +76,26 @@ FileLanding::Chunk& FileLanding::chunk_at(std::uint32_t stripe, std::size_t numb
   return progress_.back().chunks[number];
 }
 
-Status FileLanding::pay(std::uint32_t stripe, std::size_t number, std::uint64_t bytes) {
+Result<std::uint64_t> FileLanding::pay(std::uint32_t stripe, std::size_t number, std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   Chunk& chunk = chunk_at(stripe, number);
   if (chunk.state == ChunkState::paid || chunk.state == ChunkState::written) {
-    return {};
+    chunk.state = ChunkState::paid;  // What is there is about to be overwritten.
+    return std::uint64_t{0};
   }
   if (reserved_bytes_ < bytes) {
     const std::uint64_t missing = bytes - reserved_bytes_;
     FOREBAY_TRY(store_.reserve(missing));
     reserved_bytes_ += missing;
   }
+  if (!store_.space_.may_write(bytes)) {
+    store_.health_.full("others filled its file system up");
+    return Error{Code::no_space, "the file system of the buffer is full but for the space that is left free"};
+  }
   reserved_bytes_ -= bytes;
   unrecorded_bytes_ += bytes;
-  store_.space_.wrote(bytes);
   chunk.state = ChunkState::paid;
-  return {};
+  return bytes;
 }
 
 Status FileLanding::write_chunk(std::uint64_t offset, std::span<const std::byte> bytes) {
@@ -107,15 +111,11 @@ Status FileLanding::write_chunk(std::uint64_t offset, std::span<const std::byte>
   const std::size_t number = in_stripe / kChunkBytes;
   FOREBAY_ASSIGN(must_write, claim(stripe));
   if (must_write) {
-    FOREBAY_TRY(pay(stripe, number, bytes.size()));
+    FOREBAY_ASSIGN(paid, pay(stripe, number, bytes.size()));
     Status written =
         write_fully_at(part_->fd.get(), bytes, static_cast<off_t>(offset), "an object of the buffer");
-    if (!written.ok()) {
-      if (written.error().code == Code::no_space) {
-        store_.space_.distrust();
-      }
-      return written;
-    }
+    store_.space_.wrote(paid);
+    FOREBAY_TRY(store_.failed(std::move(written)));
   }
   const std::lock_guard lock(mutex_);
   Chunk& chunk = chunk_at(stripe, number);
@@ -145,7 +145,8 @@ Result<std::uint64_t> FileLanding::checksum_of(std::uint32_t stripe, bool& all_w
   return stripe_checksum(checksums);
 }
 
-Result<std::uint64_t> FileLanding::complete_stripe(std::uint32_t stripe) {
+Result<std::uint64_t> FileLanding::complete_stripe(std::uint32_t stripe,
+                                                   std::optional<std::uint64_t> expected) {
   const ObjectShape& shape = part_->shape;
   if (stripe >= part_->complete.size()) {
     return Error{Code::bad_argument, fmt::format("there is no stripe {}", stripe)};
@@ -167,9 +168,15 @@ Result<std::uint64_t> FileLanding::complete_stripe(std::uint32_t stripe) {
     if (!all_written) {
       return Error{Code::unavailable, fmt::format("stripe {} was evicted while it came in again", stripe)};
     }
-    FOREBAY_TRY(
+    if (expected && *expected != checksum.value()) {
+      return Error{Code::corrupt,
+                   fmt::format("stripe {} came with other bytes than were recorded ({:016x}, not {:016x})",
+                               stripe, checksum.value(), *expected)};
+    }
+    FOREBAY_TRY(store_.failed(
         store_.index_.append(IndexEntry{shape.identity, shape.bytes, checksum.value(), part_->inode, stripe,
-                                        static_cast<std::uint32_t>(shape.stripe_bytes / kChunkBytes)}));
+                                        static_cast<std::uint32_t>(shape.stripe_bytes / kChunkBytes)})));
+    store_.health_.worked();
     part_->set_complete(stripe, checksum.value());
     std::erase_if(part_->claims, [&](const PartFile::Claim& claim) { return claim.stripe == stripe; });
   }
@@ -195,12 +202,15 @@ Result<std::uint64_t> FileLanding::publish() {
   }
   const std::string what = store_.directory_.path_of(shape.identity, FileForm::part);
   if (!part_->has_published_mode) {
-    FOREBAY_TRY(set_published_mode(part_->fd.get(), what));
+    FOREBAY_TRY(store_.failed(set_published_mode(part_->fd.get(), what)));
     part_->has_published_mode = true;
   }
-  FOREBAY_TRY(set_seal(part_->fd.get(), shape.identity, what));
-  FOREBAY_ASSIGN(replaced_bytes, store_.directory_.publish(shape.identity));
-  store_.space_.freed(replaced_bytes);
+  FOREBAY_TRY(store_.failed(set_seal(part_->fd.get(), shape.identity, what)));
+  auto replaced_bytes = store_.directory_.publish(shape.identity);
+  if (!replaced_bytes.ok()) {
+    return store_.failed(std::move(replaced_bytes).error());
+  }
+  store_.space_.freed(*replaced_bytes);
   part_->published = true;
   store_.forget(*part_);
   return part_->inode;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -27,7 +28,8 @@ class FileLanding final : public Landing {
   void keep_reservation() noexcept { reserved_bytes_ = 0; }
 
   Status write_chunk(std::uint64_t offset, std::span<const std::byte> bytes) override;
-  Result<std::uint64_t> complete_stripe(std::uint32_t stripe) override;
+  using Landing::complete_stripe;
+  Result<std::uint64_t> complete_stripe(std::uint32_t stripe, std::optional<std::uint64_t> expected) override;
   Result<std::uint64_t> publish() override;
 
  private:
@@ -45,7 +47,8 @@ class FileLanding final : public Landing {
   // Whether the stripe's chunks are to be written: not when it is complete. Codes: unavailable, cancelled.
   Result<bool> claim(std::uint32_t stripe);
   Chunk& chunk_at(std::uint32_t stripe, std::size_t number);  // mutex_ held
-  Status pay(std::uint32_t stripe, std::size_t number, std::uint64_t bytes);
+  // Takes a chunk's bytes off the reservation, once; returns how many are about to be written for it.
+  Result<std::uint64_t> pay(std::uint32_t stripe, std::size_t number, std::uint64_t bytes);
   Result<std::uint64_t> checksum_of(std::uint32_t stripe, bool& all_written);
   void punch_unfinished();
 

@@ -144,6 +144,11 @@ Status IndexLog::resume(int root_fd, std::size_t count) {
   return {};
 }
 
+bool IndexLog::is_open() {
+  const std::lock_guard lock(mutex_);
+  return fd_.valid();
+}
+
 Status IndexLog::write_locked(std::span<const IndexEntry> entries) {
   if (!fd_.valid()) {
     return Error{Code::io_error, path_ + " cannot be written (it was not opened)"};

@@ -78,6 +78,9 @@ class IndexLog {
   // Goes on behind the `count` entries that load() found.
   Status resume(int root_fd, std::size_t count);
 
+  // Whether the last resume() or rewrite() succeeded.
+  [[nodiscard]] bool is_open();
+
   // Before resume() or rewrite() succeeded, these fail. Codes: no_space, io_error.
   Status append(const IndexEntry& entry);
   // Never fails: a removal that cannot be written is kept until it can, and goes before everything else.

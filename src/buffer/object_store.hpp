@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -28,6 +29,9 @@ struct ObjectShape {
 // evicted. Destroyed before publish(), completed stripes stay (readable with ObjectStore::read), incomplete
 // ones do not count.
 //
+// A file system that fails while it is written to is left alone for a while: `begin` and what follows answer
+// `unavailable` at once until it is tried again (buffer_health.hpp).
+//
 // Several may live for one object at once and share its file; each stripe is written by one of them (the
 // first that writes to it), others get `unavailable` for it. Chunks of a stripe that is complete already are
 // taken and ignored. Once the object is removed, every call answers `cancelled`. A landing must not outlive
@@ -40,9 +44,13 @@ class Landing {
   // Codes: no_space, io_error, unavailable, cancelled.
   virtual Status write_chunk(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
   // Every chunk of `stripe` was written: records it in the index, returns its checksum (common/chunk.hpp).
-  // Codes: no_space (of the index), io_error, cancelled, changed (it was complete, with other bytes than now
-  // written).
-  virtual Result<std::uint64_t> complete_stripe(std::uint32_t stripe) = 0;
+  // `expected`: what it has to be. Codes: no_space (of the index), io_error, cancelled, changed (it was
+  // complete, with other bytes than now written), corrupt (not as expected: its chunks may be written again).
+  virtual Result<std::uint64_t> complete_stripe(std::uint32_t stripe,
+                                                std::optional<std::uint64_t> expected) = 0;
+  Result<std::uint64_t> complete_stripe(std::uint32_t stripe) {
+    return complete_stripe(stripe, std::nullopt);
+  }
   // Every stripe is complete: gives the object its final name; returns its inode, which entry words publish.
   // Again, and by another landing of the object, it does nothing. Codes: no_space, io_error, cancelled.
   virtual Result<std::uint64_t> publish() = 0;
@@ -81,13 +89,15 @@ class ObjectStore {
     std::string directory;         // the buffer; objects live in <directory>/<uid>/
     std::uint64_t capacity_bytes;  // 0: what is free now less the floor
     std::uint64_t floor_bytes;     // 0: the default, 5 % of the file system, at most 10 GiB
+    std::string previous = {};     // objects_directory() of a store that died and is to be taken up, or empty
   };
 
   virtual ~ObjectStore() = default;
 
   // Takes up what an earlier run left: after a clean stop or a crash on the same boot as it is, otherwise
-  // each stripe is verified against its checksum first (on all cores). A second store on the same directory
-  // is refused (unavailable) while the first lives, however it dies. Codes: permission (not ours, a link),
+  // each stripe is verified against its checksum first (on all cores); so is what lost its seal
+  // (shared/seal.hpp). A second store on the same directory, while the first lives, gets an empty slot of its
+  // own beside it, that is removed with it (buffer_directory.hpp). Codes: permission (not ours, a link),
   // no_space, io_error, unavailable.
   static Result<std::unique_ptr<ObjectStore>> open(const Options& options);
 
@@ -107,20 +117,29 @@ class ObjectStore {
   // that will be written; writing more reserves more as it goes). Makes room by evicting unwanted objects
   // first. An object that is published already is brought in anew and replaced. Completed stripes of an
   // unpublished object that came in another stripe size are dropped. Codes: no_space (the caller may evict
-  // and ask again), io_error, bad_argument.
+  // and ask again), io_error, unavailable (the buffer failed just now), corrupt (the
+  // file with its completed stripes is gone: quarantine()), bad_argument.
   virtual Result<std::unique_ptr<Landing>> begin(const ObjectShape& shape, std::uint64_t reserve_bytes) = 0;
 
   // Reads from completed stripes; returns fewer bytes only at the object's end. Codes: not_found (also when
   // one of the stripes is not complete), io_error.
   virtual Result<std::size_t> read(const Identity& object, std::uint64_t offset,
                                    std::span<std::byte> into) = 0;
-  // A new read-only descriptor of the published object, its offset its own. Codes: not_found, io_error.
-  virtual Result<UniqueFd> open_object(const Identity& object) = 0;
+  // A new read-only descriptor of the published object, its offset its own. `inode`: what publish() returned,
+  // or 0. Codes: not_found; corrupt (it cannot be opened, or is not the file that was published:
+  // quarantine()); unavailable (too many open files).
+  virtual Result<UniqueFd> open_object(const ObjectShape& shape, std::uint64_t inode) = 0;
   // Verifies one completed stripe against `checksum`. Codes: corrupt, not_found, io_error.
   virtual Status verify(const ObjectShape& shape, std::uint32_t stripe, std::uint64_t checksum) = 0;
 
   // Removes an object and its records; open descriptors stay good. Not found is not an error.
-  virtual Status remove(const Identity& object) = 0;
+  // `published_bytes`: its size if it had been published, which is free then also when the file is gone; 0
+  // when that is not known.
+  virtual Status remove(const Identity& object, std::uint64_t published_bytes) = 0;
+  Status remove(const Identity& object) { return remove(object, 0); }
+  // The same for one that was found damaged: its file is moved to where people can look at it
+  // (quarantine.hpp).
+  virtual Status quarantine(const ObjectShape& shape, bool was_published) = 0;
   // Gives the room of one completed stripe of an unpublished object back: its bytes are gone from the file,
   // also for who has it open, while landings of its other stripes go on. A read() that began before fails
   // rather than give what is no longer there. Codes: not_found (no such stripe, or the object is published),

@@ -47,28 +47,45 @@ Status SpaceAccount::refresh_locked() {
   return {};
 }
 
-bool SpaceAccount::try_reserve(std::uint64_t bytes) {
+SpaceAccount::Room SpaceAccount::try_reserve(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   if (usage_.used_bytes > usage_.capacity_bytes || bytes > usage_.capacity_bytes - usage_.used_bytes) {
-    return false;
+    return Room::over_capacity;
   }
   const auto above_floor = [&] {
     return usage_.free_bytes >= usage_.floor_bytes + written_since_ + unwritten_bytes_ + bytes;
   };
   if (std::chrono::steady_clock::now() - asked_at_ > kFreeBelievedFor || !above_floor()) {
     if (!refresh_locked().ok() || !above_floor()) {
-      return false;
+      return Room::at_floor;
     }
   }
   usage_.used_bytes += bytes;
   unwritten_bytes_ += bytes;
+  return Room::yes;
+}
+
+bool SpaceAccount::may_write(std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (bytes > 0) {
+    if (!refresh_locked().ok() || usage_.free_bytes < usage_.floor_bytes + writing_bytes_ + bytes) {
+      return false;
+    }
+  }
+  unwritten_bytes_ -= bytes;
+  writing_bytes_ += bytes;
+  written_since_ += bytes;
   return true;
 }
 
 void SpaceAccount::wrote(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
-  unwritten_bytes_ -= bytes;
-  written_since_ += bytes;
+  writing_bytes_ -= bytes;
+}
+
+void SpaceAccount::took(std::uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  usage_.used_bytes += bytes;
 }
 
 void SpaceAccount::cancel(std::uint64_t bytes) {

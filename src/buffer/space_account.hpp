@@ -23,10 +23,16 @@ class SpaceAccount {
   // ObjectStore::Options. Code: io_error.
   Status start(int fd, std::uint64_t capacity_bytes, std::uint64_t floor_bytes, std::uint64_t used_bytes);
 
-  // Takes `bytes` that will be written; false when that would pass the capacity or the floor.
-  [[nodiscard]] bool try_reserve(std::uint64_t bytes);
-  // So many of the reserved bytes were written; from now on the file system knows of them.
+  // Takes `bytes` that will be written, unless that would pass the capacity or the floor.
+  enum class Room { yes, over_capacity, at_floor };
+  [[nodiscard]] Room try_reserve(std::uint64_t bytes);
+  // So many of the reserved bytes are about to be written. False: others filled the file system up meanwhile,
+  // and the floor would be taken.
+  [[nodiscard]] bool may_write(std::uint64_t bytes);
+  // They are written, or could not be: from now on the file system knows of them.
   void wrote(std::uint64_t bytes);
+  // Bytes that are there although nobody reserved them.
+  void took(std::uint64_t bytes);
   // Gives back bytes that were reserved and never written.
   void cancel(std::uint64_t bytes);
   // Gives back bytes that were written and are deleted.
@@ -44,6 +50,7 @@ class SpaceAccount {
   int fd_ = -1;
   StoreUsage usage_{};                 // used_bytes includes what is reserved
   std::uint64_t unwritten_bytes_ = 0;  // reserved, not yet written
+  std::uint64_t writing_bytes_ = 0;    // being written now
   std::uint64_t written_since_ = 0;    // since usage_.free_bytes was asked for
   std::chrono::steady_clock::time_point asked_at_{};
 };

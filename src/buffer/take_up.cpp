@@ -12,6 +12,9 @@
 
 #include "buffer/part_file.hpp"
 #include "buffer/stripe_file.hpp"
+#include "common/open_mp.hpp"
+#include "common/log.hpp"
+#include "common/path_io.hpp"
 #include "shared/seal.hpp"
 
 namespace forebay {
@@ -120,7 +123,9 @@ Found scan(const BufferDirectory& directory, unsigned subdirectory) {
       file.sealed = has_seal(info, file.object);
       found.files.push_back(file);
     } else {
-      ::unlinkat(::dirfd(listing.get()), entry->d_name, 0);
+      if (::unlinkat(::dirfd(listing.get()), entry->d_name, 0) != 0 && errno == EISDIR) {
+        static_cast<void>(remove_tree(directory.objects_path() + "/" + name + "/" + entry->d_name).ok());
+      }
       ++found.unknown;
     }
   }
@@ -128,7 +133,7 @@ Found scan(const BufferDirectory& directory, unsigned subdirectory) {
 
 Result<Found> scan_all(const BufferDirectory& directory) {
   std::vector<Found> each(kSubdirectories);
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (kMayUseThreads)
   for (unsigned i = 0; i < kSubdirectories; ++i) {
     each[i] = scan(directory, i);
   }
@@ -163,11 +168,11 @@ class TakeUp {
     const std::size_t live = loaded_.entries.size();
     FOREBAY_ASSIGN(found, scan_all(directory_));
     kept_.report.unknown_files = found.unknown;
-    FOREBAY_TRY(match(found.files));
+    match(found.files);
     verify();
     kept_.entries.reserve(live);
     for (const Match& one : matches_) {
-      FOREBAY_TRY(settle(one));
+      settle(one);
     }
     kept_.report.dropped_stripes = live - kept_.entries.size();
     kept_.report.kept_stripes = kept_.entries.size();
@@ -181,13 +186,11 @@ class TakeUp {
     return std::span(loaded_.entries).subspan(one.first, one.count);
   }
 
-  Status forget(const FoundFile& file) {
-    FOREBAY_TRY(directory_.unlink(file.object, file.form));
-    return {};
-  }
+  // Best effort: what stays is replaced when the object comes again.
+  void forget(const FoundFile& file) { static_cast<void>(directory_.unlink(file.object, file.form).ok()); }
 
   // Pairs files with entries; both are sorted by object.
-  Status match(std::span<const FoundFile> files) {
+  void match(std::span<const FoundFile> files) {
     const auto& entries = loaded_.entries;
     std::size_t at = 0;
     for (std::size_t i = 0; i < files.size(); ++i) {
@@ -204,14 +207,13 @@ class TakeUp {
       const bool is_second = i > 0 && files[i - 1].object == file.object;
       if (end == at || is_second || file.bytes != entries[at].object_bytes) {
         ++kept_.report.unknown_files;
-        FOREBAY_TRY(forget(file));
+        forget(file);
         continue;
       }
       inodes_changed_ = inodes_changed_ || !same_inode;
       const bool as_left = file.sealed && (file.form == FileForm::part || file.mode == kBufferFileMode);
       matches_.push_back(Match{file, at, end - at, !loaded_.same_boot || !same_inode || !as_left});
     }
-    return {};
   }
 
   // Marks the stripes that are not what was recorded, by kRemovedStripe.
@@ -224,7 +226,7 @@ class TakeUp {
         }
       }
     }
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (kMayUseThreads)
     for (std::size_t i = 0; i < tasks.size(); ++i) {
       const FoundFile& file = tasks[i].first->file;
       IndexEntry& entry = *tasks[i].second;
@@ -244,7 +246,7 @@ class TakeUp {
   }
 
   // Gives the file the name that its good stripes earn it, and offers them.
-  Status settle(const Match& one) {
+  void settle(const Match& one) {
     const FoundFile& file = one.file;
     const ObjectShape shape = shape_of(loaded_.entries[one.first]);
     const std::size_t out = kept_.entries.size();
@@ -256,22 +258,27 @@ class TakeUp {
       }
     }
     const std::size_t good = kept_.entries.size() - out;
-    if (good == 0) {
-      return forget(file);
+    const bool whole = good == stripe_count(shape);
+    const Status settled = good == 0 ? Status{}
+                           : whole   ? make_whole(file)
+                                     : make_part(file, shape, std::span(kept_.entries).subspan(out), bytes);
+    if (good == 0 || !settled.ok()) {
+      if (!settled.ok()) {
+        log_warning("{} (it is staged again)", settled.error().text);
+      }
+      kept_.entries.resize(out);
+      for (const FileForm form : {FileForm::part, FileForm::whole}) {
+        static_cast<void>(directory_.unlink(file.object, form).ok());  // Replaced when it comes again.
+      }
+      return;
     }
     kept_.used_bytes += bytes;
-    const bool whole = good == stripe_count(shape);
-    if (whole) {
-      FOREBAY_TRY(make_whole(file));
-    } else {
-      FOREBAY_TRY(make_part(file, shape, std::span(kept_.entries).subspan(out), bytes));
-      FOREBAY_TRY(seal(file.object, FileForm::part));
+    if (!whole) {
       kept_.part_inodes.push_back(file.inode);
     }
     for (IndexEntry& entry : std::span(kept_.entries).subspan(out)) {
       entry.inode = whole ? file.inode : 0;
     }
-    return {};
   }
 
   // What was verified is as good as new.
@@ -300,6 +307,12 @@ class TakeUp {
     if (file.form == FileForm::whole) {
       FOREBAY_TRY(directory_.demote(file.object));
     }
+    FOREBAY_TRY(punch_rest(file, shape, good, good_bytes));
+    return seal(file.object, FileForm::part);
+  }
+
+  Status punch_rest(const FoundFile& file, const ObjectShape& shape, std::span<const IndexEntry> good,
+                    std::uint64_t good_bytes) {
     if (file.disk_bytes <= good_bytes + kChunkBytes) {
       return {};
     }

@@ -272,24 +272,28 @@ Result<nlohmann::json> AdminService::check_part(const nlohmann::json& question) 
       objects += mine || nobodys ? 1 : 0;
       left += dataset.state.bypassed(index) ? 1 : 0;
       std::uint32_t present = 0;
+      std::uint64_t present_here = 0;
       for (std::uint32_t number = 0; number < stripe_total(shape); ++number) {
         const std::uint32_t stripe = stripe_index(entry, number);
         const std::uint32_t owner = dataset.state.owner(stripe);
         const std::uint64_t size = stripe_size(shape, number);
         bytes += owner == core_.self || (owner == kNoOwner && core_.self == 0) ? size : 0;
-        if (owner != core_.self || dataset.state.phase(stripe) != StripePhase::present) {
+        if (dataset.state.phase(stripe) != StripePhase::present) {
           continue;
         }
-        if (verify && !core_.store.verify(shape, number, dataset.state.checksum(stripe)).ok()) {
+        if (verify && !core_.damage.is_sound(StripeRef{object, number})) {
           corrupt.push_back(json_text_of_bytes(dataset.mount + "/" + dataset.catalog->path_of(index)));
-          core_.counters.errors.fetch_add(1);
-          core_.residents.remove(object);
+          stage_again(object);
           present = 0;
+          present_here = 0;
           break;
         }
-        ++present;
-        present_bytes += size;
+        if (owner == core_.self) {
+          ++present;
+          present_here += size;
+        }
       }
+      present_bytes += present_here;
       if (stripe_total(shape) > 1) {
         if (present > 0) {
           split.push_back({object.packed(), present});
@@ -306,6 +310,17 @@ Result<nlohmann::json> AdminService::check_part(const nlohmann::json& question) 
                         {"left_to_origin", left},
                         {"corrupt", std::move(corrupt)},
                         {"split", std::move(split)}};
+}
+
+void AdminService::stage_again(ObjectKey object) {
+  const StagedDataset& dataset = core_.datasets[object.dataset];
+  const CatalogEntry& entry = dataset.view().entry(object.entry);
+  for (std::uint32_t number = 0; number < stripe_total(shape_of(dataset, entry)); ++number) {
+    if (dataset.state.owner(stripe_index(entry, number)) == core_.self) {
+      core_.stager.bring(StripeRef{object, number}, Stager::Urgency::background, nullptr,
+                         [](const Stager::Outcome&) {});
+    }
+  }
 }
 
 Result<nlohmann::json> AdminService::evict_part(const nlohmann::json& question) {

@@ -62,6 +62,7 @@ class AdminService final : public RequestHandler {
   // This node's part.
   void part(const nlohmann::json& question, SharedResponder responder);
   Result<nlohmann::json> check_part(const nlohmann::json& question);
+  void stage_again(ObjectKey object);  // what this node owns of it
   Result<nlohmann::json> evict_part(const nlohmann::json& question);
   Result<nlohmann::json> locate_part(const nlohmann::json& question);
   void prefetch_part(const nlohmann::json& question, SharedResponder responder);

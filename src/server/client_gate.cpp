@@ -19,24 +19,35 @@ ClientService::Progress ClientGate::materialise(std::uint32_t dataset, std::uint
 
 std::shared_ptr<Materialiser::Flight> ClientGate::attempt(ObjectKey object, int attempts_left,
                                                           std::function<void(Materialised)> done) {
-  return core_.materialiser.materialise(
-      object, [this, object, attempts_left, done = std::move(done)](const Materialiser::Outcome& outcome) {
-        if (!outcome.status.ok()) {
-          return done({outcome.status, outcome.hit, {}});
-        }
-        const StagedDataset& set = core_.datasets[object.dataset];
-        auto opened = core_.store.open_object(identity_of(set.view().entry(object.entry)));
-        if (opened.ok()) {
-          return done({{}, outcome.hit, std::move(opened).value()});
-        }
-        if (opened.error().code != Code::not_found || attempts_left <= 1 || core_.stager.stopping()) {
-          return done({opened.error(), outcome.hit, {}});
-        }
-        core_.wanted_now->post([this, object, attempts_left, done] {
-          core_.residents.remove(object);
-          attempt(object, attempts_left - 1, done);
-        });
+  return core_.materialiser.materialise(object, [this, object, attempts_left, done = std::move(done)](
+                                                    const Materialiser::Outcome& outcome) {
+    if (!outcome.status.ok()) {
+      if (outcome.status.error().code != Code::corrupt || attempts_left <= 1 || core_.stager.stopping()) {
+        return done({outcome.status, outcome.hit, {}});
+      }
+      return core_.wanted_now->post([this, object, attempts_left, done, why = outcome.status.error().text] {
+        core_.damage.take_out(object, why);
+        attempt(object, attempts_left - 1, done);
       });
+    }
+    const StagedDataset& set = core_.datasets[object.dataset];
+    const std::uint64_t inode = set.state.buffer_inode(object.entry);
+    auto opened = core_.store.open_object(shape_of(set, set.view().entry(object.entry)), inode);
+    if (opened.ok()) {
+      return done({{}, outcome.hit, std::move(opened).value()});
+    }
+    if (opened.error().code == Code::unavailable || attempts_left <= 1 || core_.stager.stopping()) {
+      return done({opened.error(), outcome.hit, {}});
+    }
+    // Evicted meanwhile, or damaged; a client that says so costs this look at the file and no more.
+    const bool damaged = inode != 0 && set.state.buffer_inode(object.entry) == inode;
+    core_.wanted_now->post([this, object, attempts_left, done, damaged, why = opened.error().text] {
+      if (damaged) {
+        core_.damage.take_out(object, why);
+      }
+      attempt(object, attempts_left - 1, done);
+    });
+  });
 }
 
 ClientService::Progress ClientGate::stripe(std::uint32_t dataset, std::uint32_t entry, std::uint32_t number,

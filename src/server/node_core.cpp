@@ -41,14 +41,15 @@ NodeCore::NodeCore(StagedDatasets of, ObjectStore& in_store, PeerTransport& over
       origin_executors(executors_of(origin_pools)),
       residents(datasets, store, self),
       evictor(datasets, residents, counters),
+      damage(datasets, store, residents, counters),
       invalidator(
           datasets, transport,
           [this](ObjectKey object) { wanted_now->post([this, object] { residents.remove(object); }); }),
       stager(Stager::Parts{datasets, store, transport, *background, *wanted_now, origin_executors, residents,
-                           evictor, invalidator, counters, rate_limit, options.materialise_max_bytes}),
+                           evictor, damage, invalidator, counters, rate_limit, options.materialise_max_bytes}),
       materialiser(datasets, stager, residents, *wanted_now, self, options.replica_room_bytes),
       partial_reads(datasets, stager, options.replica_room_bytes),
-      peer_service(datasets, store, stager, invalidator, *wanted_now, counters, self),
+      peer_service(datasets, store, stager, damage, invalidator, *wanted_now, counters, self),
       io_threads_(std::max(1U, options.io_threads)) {}
 
 NodeCore::~NodeCore() {
@@ -62,7 +63,7 @@ NodeCore::~NodeCore() {
 
 std::shared_ptr<PrefetchJob> NodeCore::make_prefetch(PrefetchJob::Options options) {
   options.chunks_in_flight_max = 2 * io_threads_;
-  return PrefetchJob::make(datasets, store, stager, residents, *background, self, std::move(options));
+  return PrefetchJob::make(datasets, stager, damage, *background, self, std::move(options));
 }
 
 }  // namespace forebay

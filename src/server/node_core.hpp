@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/executor.hpp"
+#include "stage/damage_control.hpp"
 #include "stage/invalidator.hpp"
 #include "stage/materialiser.hpp"
 #include "stage/partial_reads.hpp"
@@ -58,6 +59,7 @@ class NodeCore {
   const std::vector<Stager::OriginExecutors> origin_executors;
   ResidentObjects residents;
   ReplicaEvictor evictor;
+  DamageControl damage;
   Invalidator invalidator;
   Stager stager;
   Materialiser materialiser;

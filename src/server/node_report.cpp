@@ -16,6 +16,7 @@ ClientCounters sum_of(const ControlPage& page) {
     sum.opens_origin += __atomic_load_n(&shard.opens_origin, __ATOMIC_RELAXED);
     sum.bypassed += __atomic_load_n(&shard.bypassed, __ATOMIC_RELAXED);
     sum.failures += __atomic_load_n(&shard.failures, __ATOMIC_RELAXED);
+    sum.damaged += __atomic_load_n(&shard.damaged, __ATOMIC_RELAXED);
   }
   return sum;
 }
@@ -80,6 +81,8 @@ nlohmann::json node_row(const NodeCore& core, const ControlPage* page, const std
           {"origin_read_ratio", ratio(origin_bytes, here.owned_bytes)},
           {"peer_bytes", core.counters.peer_bytes.load()},
           {"peer_bytes_served", core.counters.peer_bytes_served.load()},
+          {"damaged", core.counters.damaged.load()},
+          {"damaged_opens", clients.damaged},
           {"evicted_objects", core.counters.evicted_objects.load()},
           {"does_not_fit", core.counters.does_not_fit.load()},
           {"errors", core.counters.errors.load()},
@@ -113,6 +116,8 @@ nlohmann::json job_report(const StagedDatasets& datasets, const std::vector<nloh
             {"origin", sum(Pointer("/hits/origin"))}}},
           {"failures", sum(Pointer("/failures"))},
           {"errors", sum(Pointer("/errors"))},
+          {"damaged", sum(Pointer("/damaged"))},
+          {"damaged_opens", sum(Pointer("/damaged_opens"))},
           {"left_to_origin", sum(Pointer("/left_to_origin"))},
           {"nodes", rows}};
 }

@@ -17,7 +17,7 @@ namespace forebay {
 // stripe is not present: never waits for an origin.
 struct ReadChunkRequest {
   PeerOp op = PeerOp::read_chunk;
-  std::uint16_t reserved0 = 0;
+  std::uint16_t with_checksum = 0;  // The stripe's recorded checksum (8 bytes) follows the bytes.
   std::uint32_t dataset = 0;
   std::uint32_t entry = 0;
   std::uint32_t stripe = 0;  // of the object
@@ -30,7 +30,7 @@ struct ReadChunkRequest {
 // PeerService::kStagingDeadline.
 struct StageStripeRequest {
   PeerOp op = PeerOp::stage_stripe;
-  std::uint16_t reserved = 0;
+  std::uint16_t doubted = 0;  // Its bytes did not match, or could not be read: they are verified first.
   std::uint32_t dataset = 0;
   std::uint32_t entry = 0;
   std::uint32_t stripe = 0;  // of the object

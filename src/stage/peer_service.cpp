@@ -5,6 +5,13 @@
 #include "stage/peer_messages.hpp"
 
 namespace forebay {
+namespace {
+
+std::size_t checksum_room(const ReadChunkRequest& request) {
+  return request.with_checksum != 0 ? sizeof(std::uint64_t) : 0;
+}
+
+}  // namespace
 
 void PeerService::on_request(NodeIndex, std::span<const std::byte> request,
                              std::unique_ptr<Responder> responder) {
@@ -44,14 +51,14 @@ void PeerService::read_chunk(std::span<const std::byte> bytes, std::unique_ptr<R
   const ObjectShape shape = shape_of(dataset, entry);
   const std::uint64_t start = request->stripe * shape.stripe_bytes;
   if (entry.count != request->entry || request->stripe >= stripe_total(shape) ||
-      request->bytes > kChunkBytes || request->offset < start ||
+      request->bytes + checksum_room(*request) > kChunkBytes || request->offset < start ||
       request->offset - start > stripe_size(shape, request->stripe) ||
       request->bytes > stripe_size(shape, request->stripe) - (request->offset - start)) {
     return responder->fail(Error{Code::bad_argument, "request for a chunk outside its stripe"});
   }
   const std::uint32_t stripe = stripe_index(entry, request->stripe);
   if (dataset.state.phase(stripe) == StripePhase::present) {
-    return answer_chunk(shape.identity, request->offset, request->bytes, *responder);
+    return answer_chunk(*request, *responder);
   }
   responder->fail(Error{Code::not_found, "the stripe is not here"});
 }
@@ -84,7 +91,11 @@ void PeerService::stage_stripe(std::span<const std::byte> bytes, std::unique_ptr
   if (entry.count != request->entry || request->stripe >= stripe_total(shape_of(dataset, entry))) {
     return responder->fail(Error{Code::bad_argument, "request to stage a stripe that does not exist"});
   }
+  const StripeRef ref{ObjectKey{request->dataset, request->entry}, request->stripe};
   if (dataset.state.owner(stripe_index(entry, request->stripe)) != self_) {
+    if (request->doubted != 0) {
+      executor_.post([this, ref] { damage_.is_sound(ref); });
+    }
     return responder->fail(Error{Code::not_found, "the stripe is another node's"});
   }
   const auto waiting = std::make_shared<Waiting>();
@@ -94,8 +105,17 @@ void PeerService::stage_stripe(std::span<const std::byte> bytes, std::unique_ptr
     const std::lock_guard lock(mutex_);
     waiting_.push_back(waiting);
   }
-  stager_.bring(StripeRef{ObjectKey{request->dataset, request->entry}, request->stripe},
-                Stager::Urgency::wanted_now, nullptr,
+  if (request->doubted == 0) {
+    return bring_for(ref, waiting);
+  }
+  executor_.post([this, ref, waiting] {
+    damage_.is_sound(ref);
+    bring_for(ref, waiting);
+  });
+}
+
+void PeerService::bring_for(StripeRef stripe, const std::shared_ptr<Waiting>& waiting) {
+  stager_.bring(stripe, Stager::Urgency::wanted_now, nullptr,
                 [waiting](const Stager::Outcome& outcome) { waiting->answer(outcome.status); });
 }
 
@@ -114,16 +134,30 @@ void PeerService::tick() {
   }
 }
 
-void PeerService::answer_chunk(const Identity& identity, std::uint64_t offset, std::uint32_t bytes,
-                               Responder& responder) {
-  responder.respond(bytes, [this, identity, offset](std::span<std::byte> answer) -> Status {
-    FOREBAY_ASSIGN(got, store_.read(identity, offset, answer));
-    if (got != answer.size()) {
-      return Error{Code::io_error, "an object of the buffer is short"};
-    }
-    counters_.peer_bytes_served.fetch_add(got, std::memory_order_relaxed);
-    return {};
-  });
+void PeerService::answer_chunk(const ReadChunkRequest& request, Responder& responder) {
+  responder.respond(
+      request.bytes + checksum_room(request), [this, request](std::span<std::byte> answer) -> Status {
+        const StagedDataset& dataset = datasets_[request.dataset];
+        const CatalogEntry& entry = dataset.view().entry(request.entry);
+        const std::uint32_t stripe = stripe_index(entry, request.stripe);
+        const std::uint32_t word = dataset.state.stripe_word(stripe);
+        const std::uint64_t checksum = dataset.state.checksum(stripe);
+        if (request.bytes > 0) {
+          FOREBAY_ASSIGN(got, store_.read(identity_of(entry), request.offset, answer.first(request.bytes)));
+          if (got != request.bytes) {
+            return Error{Code::io_error, "an object of the buffer is short"};
+          }
+          counters_.peer_bytes_served.fetch_add(got, std::memory_order_relaxed);
+        }
+        if (request.with_checksum != 0) {
+          if (dataset.state.phase(stripe) != StripePhase::present ||
+              dataset.state.stripe_word(stripe) != word) {
+            return Error{Code::not_found, "the stripe was evicted meanwhile"};
+          }
+          std::memcpy(answer.data() + request.bytes, &checksum, sizeof checksum);
+        }
+        return {};
+      });
 }
 
 void PeerService::kept_stripes(std::span<const std::byte> bytes, std::unique_ptr<Responder> responder) {

@@ -7,6 +7,8 @@
 #include <memory>
 #include <mutex>
 
+#include "stage/damage_control.hpp"
+#include "stage/peer_messages.hpp"
 #include "stage/stager.hpp"
 #include "transport/peer_transport.hpp"
 
@@ -20,11 +22,12 @@ class PeerService final : public RequestHandler {
   // requests, and a hanging origin must not use them up.
   static constexpr std::chrono::seconds kStagingDeadline{30};
 
-  PeerService(const StagedDatasets& datasets, ObjectStore& store, Stager& stager, Invalidator& invalidator,
-              Executor& executor, StageCounters& counters, std::uint32_t self)
+  PeerService(const StagedDatasets& datasets, ObjectStore& store, Stager& stager, DamageControl& damage,
+              Invalidator& invalidator, Executor& executor, StageCounters& counters, std::uint32_t self)
       : datasets_(datasets),
         store_(store),
         stager_(stager),
+        damage_(damage),
         invalidator_(invalidator),
         executor_(executor),
         counters_(counters),
@@ -42,12 +45,13 @@ class PeerService final : public RequestHandler {
   void read_chunk(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
   void stage_stripe(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
   void kept_stripes(std::span<const std::byte> request, std::unique_ptr<Responder> responder);
-  void answer_chunk(const Identity& identity, std::uint64_t offset, std::uint32_t bytes,
-                    Responder& responder);
+  void answer_chunk(const ReadChunkRequest& request, Responder& responder);
+  void bring_for(StripeRef stripe, const std::shared_ptr<Waiting>& waiting);
 
   const StagedDatasets& datasets_;
   ObjectStore& store_;
   Stager& stager_;
+  DamageControl& damage_;
   Invalidator& invalidator_;
   Executor& executor_;
   StageCounters& counters_;

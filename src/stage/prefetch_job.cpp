@@ -2,23 +2,20 @@
 
 #include <utility>
 
-#include "common/log.hpp"
-
 namespace forebay {
 
-std::shared_ptr<PrefetchJob> PrefetchJob::make(const StagedDatasets& datasets, ObjectStore& store,
-                                               Stager& stager, ResidentObjects& residents, Executor& executor,
-                                               std::uint32_t self, Options options) {
+std::shared_ptr<PrefetchJob> PrefetchJob::make(const StagedDatasets& datasets, Stager& stager,
+                                               DamageControl& damage, Executor& executor, std::uint32_t self,
+                                               Options options) {
   return std::shared_ptr<PrefetchJob>(
-      new PrefetchJob(datasets, store, stager, residents, executor, self, std::move(options)));
+      new PrefetchJob(datasets, stager, damage, executor, self, std::move(options)));
 }
 
-PrefetchJob::PrefetchJob(const StagedDatasets& datasets, ObjectStore& store, Stager& stager,
-                         ResidentObjects& residents, Executor& executor, std::uint32_t self, Options options)
+PrefetchJob::PrefetchJob(const StagedDatasets& datasets, Stager& stager, DamageControl& damage,
+                         Executor& executor, std::uint32_t self, Options options)
     : datasets_(datasets),
-      store_(store),
       stager_(stager),
-      residents_(residents),
+      damage_(damage),
       executor_(executor),
       self_(self),
       options_(std::move(options)) {}
@@ -140,16 +137,9 @@ bool PrefetchJob::find_next(Next* next) {
 }
 
 void PrefetchJob::verify(const Next& next) {
-  const StagedDataset& dataset = datasets_[next.ref.object.dataset];
-  const CatalogEntry& entry = dataset.view().entry(next.ref.object.entry);
-  const std::uint32_t stripe = stripe_index(entry, next.ref.number);
-  const Status status =
-      store_.verify(shape_of(dataset, entry), next.ref.number, dataset.state.checksum(stripe));
-  if (status.ok()) {
-    return stripe_over(next, status, false);
+  if (damage_.is_sound(next.ref)) {
+    return stripe_over(next, {}, false);
   }
-  log_warning("{} (it is staged again)", status.error().text);
-  residents_.remove(next.ref.object);
   {
     const std::lock_guard lock(mutex_);
     ++totals_.corrupt_stripes;

@@ -35,8 +35,8 @@ class PrefetchJob : public std::enable_shared_from_this<PrefetchJob> {
   };
   using Done = std::function<void(const Totals&)>;
 
-  static std::shared_ptr<PrefetchJob> make(const StagedDatasets& datasets, ObjectStore& store, Stager& stager,
-                                           ResidentObjects& residents, Executor& executor, std::uint32_t self,
+  static std::shared_ptr<PrefetchJob> make(const StagedDatasets& datasets, Stager& stager,
+                                           DamageControl& damage, Executor& executor, std::uint32_t self,
                                            Options options);
 
   // `counted` (may be empty) runs once it is known what there is to do, `done` in the end; each once, on a
@@ -45,8 +45,8 @@ class PrefetchJob : public std::enable_shared_from_this<PrefetchJob> {
   [[nodiscard]] Totals totals() const;
 
  private:
-  PrefetchJob(const StagedDatasets& datasets, ObjectStore& store, Stager& stager, ResidentObjects& residents,
-              Executor& executor, std::uint32_t self, Options options);
+  PrefetchJob(const StagedDatasets& datasets, Stager& stager, DamageControl& damage, Executor& executor,
+              std::uint32_t self, Options options);
   struct Next {
     StripeRef ref;
     std::uint64_t bytes;
@@ -61,9 +61,8 @@ class PrefetchJob : public std::enable_shared_from_this<PrefetchJob> {
   [[nodiscard]] static std::uint32_t weight(const Next& next);
 
   const StagedDatasets& datasets_;
-  ObjectStore& store_;
   Stager& stager_;
-  ResidentObjects& residents_;
+  DamageControl& damage_;
   Executor& executor_;
   const std::uint32_t self_;
   const Options options_;

@@ -60,7 +60,7 @@ void ResidentObjects::drop_if_idle(ObjectKey object) {
   }
 }
 
-bool ResidentObjects::remove(ObjectKey object) {
+bool ResidentObjects::remove(ObjectKey object, Why why) {
   {
     const std::lock_guard lock(mutex_);
     const auto [use, is_new] = uses_.try_emplace(object.packed());
@@ -72,6 +72,7 @@ bool ResidentObjects::remove(ObjectKey object) {
   const StagedDataset& dataset = datasets_[object.dataset];
   const CatalogEntry& entry = dataset.view().entry(object.entry);
   const ObjectShape shape = shape_of(dataset, entry);
+  const bool was_published = dataset.state.buffer_inode(object.entry) != 0;
   dataset.state.publish_inode(object.entry, 0);
   if (stripe_total(shape) > 1) {
     pace_.wait();  // It may be read by stripe; one stripe alone is whole, and never is.
@@ -83,7 +84,9 @@ bool ResidentObjects::remove(ObjectKey object) {
       dataset.state.set_absent_hint(stripe, 0);
     }
   }
-  if (const auto removed = store_.remove(shape.identity); !removed.ok()) {
+  const Status removed = why == Why::damaged ? store_.quarantine(shape, was_published)
+                                             : store_.remove(shape.identity, was_published ? shape.bytes : 0);
+  if (!removed.ok()) {
     log_warning("{}", removed.error().text);
   }
   Waiters waiters;

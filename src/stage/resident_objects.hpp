@@ -32,9 +32,10 @@ class ResidentObjects {
   bool hold(ObjectKey object, std::function<void()> when_removed);
   void release(ObjectKey object);
 
-  // Takes the object out of this node's buffer. False when it is in use or being removed already. Blocks on
-  // local I/O.
-  bool remove(ObjectKey object);
+  // Takes the object out of this node's buffer; a damaged one into quarantine. False when it is in use or being removed
+  // already. Blocks on local I/O.
+  enum class Why { not_needed, damaged };
+  bool remove(ObjectKey object, Why why = Why::not_needed);
   // Takes one stripe, not owned here, of an object that is not whole out of this node's buffer. False when it
   // is not there, owned, on its way or held, or could not be removed. Blocks on local I/O.
   bool remove_stripe(StripeRef stripe);

@@ -16,6 +16,7 @@ struct StageCounters {
       0};                                      // objects given up: changed, gone or unreadable at the origin
   std::atomic<std::uint64_t> does_not_fit{0};  // stripes that found no room
   std::atomic<std::uint64_t> errors{0};        // origin, buffer and peer failures, after retries
+  std::atomic<std::uint64_t> damaged{0};       // objects taken out of the buffer because they were not what was put there
   std::atomic<std::uint64_t> evicted_objects{0};
   std::atomic<std::uint64_t> evicted_stripes{0};  // of objects that were not whole
 };

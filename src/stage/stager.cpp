@@ -1,6 +1,8 @@
 #include "stage/stager.hpp"
 
 #include <cerrno>
+#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "common/log.hpp"
@@ -30,6 +32,11 @@ struct Stager::Flight {
   bool landing_is_own = false;
   int origin_attempts = 1;
   int peer_attempts = 1;
+  bool doubted = false;  // What the peer sent was not what it had recorded.
+  std::optional<std::uint64_t>
+      expected;  // The checksum that the peer recorded, which comes with the last piece.
+  std::atomic<bool> landing_failed{false};
+  bool file_is_lost = false;
   std::atomic<std::uint32_t> chunks_left{0};
   std::mutex mutex;
   Status failure;  // The first, under `mutex` until chunks_left is 0.
@@ -37,9 +44,17 @@ struct Stager::Flight {
   [[nodiscard]] std::uint32_t chunks() const {
     return static_cast<std::uint32_t>((bytes + kChunkBytes - 1) / kChunkBytes);
   }
-  [[nodiscard]] std::uint64_t chunk_offset(std::uint32_t chunk) const { return offset + chunk * kChunkBytes; }
+  // From a peer, a checksum follows the bytes: where the last chunk has no room for it, it comes in a piece
+  // of its own.
+  [[nodiscard]] std::uint32_t pieces() const {
+    return static_cast<std::uint32_t>((bytes + sizeof(std::uint64_t) + kChunkBytes - 1) / kChunkBytes);
+  }
+  [[nodiscard]] std::uint64_t start_of(std::uint32_t chunk) const {
+    return std::min<std::uint64_t>(bytes, chunk * kChunkBytes);
+  }
+  [[nodiscard]] std::uint64_t chunk_offset(std::uint32_t chunk) const { return offset + start_of(chunk); }
   [[nodiscard]] std::size_t chunk_size(std::uint32_t chunk) const {
-    return static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, bytes - chunk * kChunkBytes));
+    return static_cast<std::size_t>(std::min<std::uint64_t>(kChunkBytes, bytes - start_of(chunk)));
   }
   [[nodiscard]] bool failed() {
     const std::lock_guard lock(mutex);
@@ -143,6 +158,7 @@ void Stager::begin_landing_and_read(const FlightPtr& flight) {
   if (!flight->landing) {
     auto landing = begin(flight->ref.object, flight->bytes);
     if (!landing.ok()) {
+      flight->file_is_lost = landing.error().code == Code::corrupt;
       return finish(flight, std::move(landing).error());
     }
     flight->landing = std::move(landing).value();
@@ -164,8 +180,8 @@ void Stager::begin_landing_and_read(const FlightPtr& flight) {
   read_peer(flight, flight->owned ? keeper : owner);
 }
 
-void Stager::spread_chunks(const FlightPtr& flight, const std::function<void(std::uint32_t)>& run) {
-  const std::uint32_t chunks = flight->chunks();
+void Stager::spread_chunks(const FlightPtr& flight, std::uint32_t chunks,
+                           const std::function<void(std::uint32_t)>& run) {
   flight->failure = {};
   flight->chunks_left = chunks;
   for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
@@ -212,6 +228,7 @@ void Stager::read_origin(const FlightPtr& flight) {
   if (!flight->landing) {
     auto landing = begin(flight->ref.object, flight->bytes);
     if (!landing.ok()) {
+      flight->file_is_lost = landing.error().code == Code::corrupt;
       return finish(flight, std::move(landing).error());
     }
     flight->landing = std::move(landing).value();
@@ -220,7 +237,7 @@ void Stager::read_origin(const FlightPtr& flight) {
     auto written = flight->landing->write_chunk(flight->offset, {});
     return written.ok() ? seal(flight) : finish(flight, std::move(written));
   }
-  spread_chunks(flight, [this, &flight](std::uint32_t chunk) {
+  spread_chunks(flight, flight->chunks(), [this, &flight](std::uint32_t chunk) {
     if (chunk + 1 == flight->chunks()) {
       read_origin_chunk(flight, chunk);  // The last (or only) one on this thread.
     } else {
@@ -285,7 +302,8 @@ void Stager::origin_chunk_done(const FlightPtr& flight, const Status& status) {
 void Stager::read_peer(const FlightPtr& flight, std::uint32_t peer) {
   flight->source = Source::peer;
   flight->peer = peer;
-  spread_chunks(flight, [this, &flight](std::uint32_t chunk) { fetch_chunk(flight, chunk, 1); });
+  spread_chunks(flight, flight->pieces(),
+                [this, &flight](std::uint32_t chunk) { fetch_chunk(flight, chunk, 1); });
 }
 
 void Stager::fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attempt) {
@@ -301,8 +319,9 @@ void Stager::fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attem
     request.stripe = flight->ref.number;
     request.offset = flight->chunk_offset(chunk);
     request.bytes = static_cast<std::uint32_t>(flight->chunk_size(chunk));
+    request.with_checksum = chunk + 1 == flight->pieces() ? 1 : 0;
     const auto buffer = std::make_shared<ChunkBuffers::Buffer>(std::move(acquired));
-    const auto into = buffer->first(request.bytes);
+    const auto into = buffer->first(request.bytes + (request.with_checksum != 0 ? sizeof(std::uint64_t) : 0));
     parts_.transport.fetch(
         NodeIndex{flight->peer}, request_bytes(request), into,
         [this, flight, chunk, attempt, buffer, into](const Result<std::size_t>& landed) {
@@ -319,14 +338,31 @@ void Stager::fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attem
           flight->executor->post([this, flight, chunk, buffer, into, status] {
             Status written = status;
             if (written.ok()) {
-              parts_.counters.peer_bytes.fetch_add(into.size(), std::memory_order_relaxed);
-              written = flight->landing->write_chunk(flight->chunk_offset(chunk), into);
+              written = land_piece(*flight, chunk, into);
             }
             *buffer = {};
             peer_chunk_done(flight, written);
           });
         });
   });
+}
+
+Status Stager::land_piece(Flight& flight, std::uint32_t chunk, std::span<const std::byte> piece) {
+  const auto bytes = piece.first(flight.chunk_size(chunk));
+  if (bytes.size() < piece.size()) {
+    std::uint64_t checksum;
+    std::memcpy(&checksum, piece.data() + bytes.size(), sizeof checksum);
+    flight.expected = checksum;
+  }
+  if (bytes.empty()) {
+    return {};
+  }
+  parts_.counters.peer_bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
+  Status written = flight.landing->write_chunk(flight.chunk_offset(chunk), bytes);
+  if (!written.ok()) {
+    flight.landing_failed = true;
+  }
+  return written;
 }
 
 void Stager::peer_chunk_done(const FlightPtr& flight, const Status& status) {
@@ -336,23 +372,35 @@ void Stager::peer_chunk_done(const FlightPtr& flight, const Status& status) {
   if (flight->failure.ok()) {
     return seal(flight);
   }
-  if (stopping_) {
+  if (stopping_ || flight->landing_failed) {
     return finish(flight, flight->failure);
   }
+  peer_failed(flight, flight->failure.error());
+}
+
+// It has the stripe no more, or not yet, or cannot read it, or reads other bytes than it had recorded.
+void Stager::peer_failed(const FlightPtr& flight, const Error& error) {
+  const bool doubted = error.code == Code::corrupt || error.code == Code::io_error;
   if (flight->owned) {
-    // The node that had kept it has it no more: the origin does.
+    // From the node that had kept it; the origin has it, too.
+    if (doubted) {
+      const StageStripeRequest request = stage_request(*flight, true);
+      parts_.transport.fetch(NodeIndex{flight->peer}, request_bytes(request), {},
+                             [](const Result<std::size_t>&) {});
+    }
     dataset(flight->ref.object).state.set_absent_hint(flight->stripe, 0);
     return go_to_origin(flight);
   }
-  if (flight->failure.error().code == Code::not_found && flight->peer_attempts < kAttempts) {
+  if ((error.code == Code::not_found || doubted) && flight->peer_attempts < kAttempts) {
     ++flight->peer_attempts;
-    return ask_to_stage(flight);
+    return ask_to_stage(flight, doubted);
   }
-  finish(flight, flight->failure);
+  finish(flight, error);
 }
 
-// The owner does not have it yet. Answered when it has, which may take as long as an origin can hang.
-void Stager::ask_to_stage(const FlightPtr& flight) {
+// Answered when the owner has it, which may take as long as an origin can hang.
+void Stager::ask_to_stage(const FlightPtr& flight, bool doubted) {
+  flight->doubted = doubted;
   if (flight->landing_is_own) {
     flight->landing.reset();  // Its room is others' meanwhile.
   }
@@ -368,11 +416,17 @@ void Stager::ask_to_stage(const FlightPtr& flight) {
   send_ask(flight);
 }
 
-void Stager::send_ask(const FlightPtr& flight) {
+StageStripeRequest Stager::stage_request(const Flight& flight, bool doubted) {
   StageStripeRequest request;
-  request.dataset = flight->ref.object.dataset;
-  request.entry = flight->ref.object.entry;
-  request.stripe = flight->ref.number;
+  request.doubted = doubted ? 1 : 0;
+  request.dataset = flight.ref.object.dataset;
+  request.entry = flight.ref.object.entry;
+  request.stripe = flight.ref.number;
+  return request;
+}
+
+void Stager::send_ask(const FlightPtr& flight) {
+  const StageStripeRequest request = stage_request(*flight, flight->doubted);
   parts_.transport.fetch(NodeIndex{flight->peer}, request_bytes(request), {},
                          [this, flight](const Result<std::size_t>& answered) {
                            const Status status = answered.ok() ? Status{} : Status{answered.error()};
@@ -406,8 +460,12 @@ void Stager::ask_answered(const FlightPtr& flight, const Status& status) {
 void Stager::seal(const FlightPtr& flight) {
   const ObjectKey object = flight->ref.object;
   const StagedDataset& set = dataset(object);
-  auto checksum = flight->landing->complete_stripe(flight->ref.number);
+  auto checksum = flight->landing->complete_stripe(
+      flight->ref.number, flight->source == Source::peer ? flight->expected : std::nullopt);
   if (!checksum.ok()) {
+    if (flight->source == Source::peer && checksum.error().code == Code::corrupt && !stopping_) {
+      return peer_failed(flight, checksum.error());
+    }
     return finish(flight, std::move(checksum).error());
   }
   // An object that is read by stripe is evicted by stripe, and so stays in parts unless this node owns all of
@@ -420,8 +478,8 @@ void Stager::seal(const FlightPtr& flight) {
     const CatalogEntry& entry = set.view().entry(object.entry);
     for (std::uint32_t number = 0; number < stripe_total(flight->shape) && whole; ++number) {
       const std::uint32_t index = stripe_index(entry, number);
-      whole = set.state.phase(index) == StripePhase::present &&
-              (!by_stripe || set.state.owner(index) == self());
+      whole =
+          set.state.phase(index) == StripePhase::present && (!by_stripe || set.state.owner(index) == self());
     }
   }
   Status published;
@@ -472,7 +530,7 @@ void Stager::finish(const FlightPtr& flight, Status status) {
     } else if (error.code == Code::io_error || error.code == Code::corrupt || error.code == Code::timed_out ||
                error.code == Code::unavailable) {
       parts_.counters.errors.fetch_add(1, std::memory_order_relaxed);
-      log_warning("{}", error.text);
+      log_.warning(error.text);
     }
     // What failed may work later; what changed, vanished or was forbidden stays so.
     if (flight->source == Source::origin && error.errno_value != ESTALE &&
@@ -495,6 +553,9 @@ void Stager::finish(const FlightPtr& flight, Status status) {
     }
   }
   parts_.residents.leave(flight->ref);
+  if (flight->file_is_lost) {
+    parts_.damage.take_out(object, status.error().text);
+  }
   if (status.ok() && set.state.bypassed(object.entry)) {
     parts_.residents.remove(object);
     status = Error{Code::changed, "the object changed while it was brought in"};

@@ -18,8 +18,11 @@
 #include <vector>
 
 #include "common/executor.hpp"
+#include "common/log_limit.hpp"
 #include "stage/chunk_buffers.hpp"
+#include "stage/damage_control.hpp"
 #include "stage/invalidator.hpp"
+#include "stage/peer_messages.hpp"
 #include "stage/rate_limit.hpp"
 #include "stage/replica_evictor.hpp"
 #include "stage/resident_objects.hpp"
@@ -59,9 +62,10 @@ class Stager {
     const std::vector<OriginExecutors>& origins;
     ResidentObjects& residents;
     ReplicaEvictor& evictor;
+    DamageControl& damage;
     Invalidator& invalidator;
     StageCounters& counters;
-    RateLimit& rate_limit;  // Of background staging.
+    RateLimit& rate_limit;                             // Of background staging.
     std::uint64_t materialise_max_bytes = UINT64_MAX;  // Larger objects are read by stripe.
   };
   // Chunks in flight from peers.
@@ -109,13 +113,17 @@ class Stager {
   void read_peer(const FlightPtr& flight, std::uint32_t peer);
   void fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attempt);
   void peer_chunk_done(const FlightPtr& flight, const Status& status);
-  void ask_to_stage(const FlightPtr& flight);
+  Status land_piece(Flight& flight, std::uint32_t chunk, std::span<const std::byte> piece);
+  static StageStripeRequest stage_request(const Flight& flight, bool doubted);
+  void peer_failed(const FlightPtr& flight, const Error& error);
+  void ask_to_stage(const FlightPtr& flight, bool doubted);
   void send_ask(const FlightPtr& flight);
   void ask_answered(const FlightPtr& flight, const Status& status);
   void seal(const FlightPtr& flight);
   void finish(const FlightPtr& flight, Status status);
   void leave_to_origin(Flight& flight, const Error& error);
-  void spread_chunks(const FlightPtr& flight, const std::function<void(std::uint32_t)>& run);
+  void spread_chunks(const FlightPtr& flight, std::uint32_t chunks,
+                     const std::function<void(std::uint32_t)>& run);
 
   [[nodiscard]] const StagedDataset& dataset(ObjectKey object) const {
     return parts_.datasets[object.dataset];
@@ -126,6 +134,7 @@ class Stager {
   std::atomic<bool> stopping_{false};
   ChunkBuffers peer_buffers_{kPeerChunksMax};
   ChunkBuffers origin_buffers_{kOriginChunksMax};
+  LogLimit log_;
   std::mutex mutex_;
   std::condition_variable idle_;
   std::unordered_map<std::uint64_t, FlightPtr> flights_;  // By dataset and stripe.

@@ -33,7 +33,7 @@ BOOST_AUTO_TEST_CASE(a_published_object_has_its_bytes_inode_and_mode) {
     BOOST_TEST((info.st_mode & 07777) == kBufferFileMode);
     BOOST_TEST(static_cast<std::uint64_t>(info.st_size) == of.bytes);
     BOOST_TEST(!std::filesystem::exists(file_of(of, ".part")));
-    const auto fd = store->open_object(of.identity);
+    const auto fd = store->open_object(of, 0);
     BOOST_REQUIRE(fd.ok());
     BOOST_TEST(::write(fd.value().get(), "x", 1) == -1);
   }
@@ -54,7 +54,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_there_is_not_found) {
   open();
   std::vector<std::byte> into(10);
   REQUIRE_CODE(store->read(identity(1), 0, into), Code::not_found);
-  REQUIRE_CODE(store->open_object(identity(1)), Code::not_found);
+  REQUIRE_CODE(store->open_object(shape(1, 1), 0), Code::not_found);
   REQUIRE_CODE(store->verify(shape(1, 10), 0, 0), Code::not_found);
   REQUIRE_OK(store->remove(identity(1)));
 }
@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(only_complete_stripes_can_be_read) {
   BOOST_TEST(holds(*store, of, 1));
   std::vector<std::byte> across(100);
   REQUIRE_CODE(store->read(of.identity, 2 * kTestStripeBytes - 50, across), Code::not_found);
-  REQUIRE_CODE(store->open_object(of.identity), Code::not_found);
+  REQUIRE_CODE(store->open_object(of, 0), Code::not_found);
   REQUIRE_CODE(landing.value()->publish(), Code::bad_argument);
   REQUIRE_CODE(landing.value()->complete_stripe(0), Code::bad_argument);
 }
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(a_removed_object_stays_readable_where_it_is_open) {
   open();
   const ObjectShape of = shape(1, 5000);
   REQUIRE_OK(land(*store, of));
-  const auto fd = store->open_object(of.identity);
+  const auto fd = store->open_object(of, 0);
   REQUIRE_OK(fd);
   REQUIRE_OK(store->remove(of.identity));
   BOOST_TEST(!holds(*store, of, 0));

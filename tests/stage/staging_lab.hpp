@@ -159,7 +159,7 @@ class StagingLab {
   std::string read(std::uint32_t node, const std::string& path) {
     const CatalogEntry& found = catalog_->view().entry(object_of(core(node).datasets, 0, entry(path)).entry);
     std::string bytes(found.size, '\0');
-    auto opened = core(node).store.open_object(identity_of(found));
+    auto opened = core(node).store.open_object(shape_of(core(node).datasets[0], found), 0);
     if (!opened.ok() ||
         ::pread(opened->get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
       return {};
