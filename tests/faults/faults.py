@@ -1,4 +1,5 @@
 """The faults. Each draws what it will do from the round's numbers when it is made, does it, and shows that it was done."""
+import errno
 import os
 import random
 import shutil
@@ -59,6 +60,8 @@ class Servers(Fault):
         self.what = f"{self.signal.name} of server {self.rank}"
 
     def strike(self, lab, rank, number):
+        # None while they are being started again: the first that comes.
+        lab.wait("a server is there", lambda: lab.servers() or lab.passed_through(), 60)
         servers = lab.servers()
         if not servers:
             raise NotInjected("no server is there")
@@ -372,13 +375,18 @@ class FileSystemFull(Buffer):
 
     def inject(self, lab):
         place = lab.buffer_place(self.node)
-        self.resize(lab, "4k")  # tmpfs takes no size below what is used: nothing more fits
+        self.resize(lab, "4k")  # tmpfs takes no size below what is used
+        self.filler = os.path.join(place, "filler")
+        with open(self.filler, "wb") as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 20))
+                    file.flush()
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
         free = os.statvfs(place)
         if free.f_bavail * free.f_frsize > 1 << 20:
-            self.filler = os.path.join(place, "filler")
-            with open(self.filler, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
-        if os.statvfs(place).f_bavail * free.f_frsize > 1 << 20:
             raise NotInjected("there is still room")
         lab.verb(0, "evict", lab.truth.origin)
         lab.look_everywhere()
@@ -423,7 +431,7 @@ class ReadOnly(Buffer):
         lab.look_everywhere()
 
     def remount(self, lab, how):
-        subprocess.run(lab.in_mounts_of(self.node, ["mount", "-o", f"remount,{how}", self.place(lab)]), check=False)
+        subprocess.run(lab.in_mounts_of(self.node, ["mount", "-o", f"remount,bind,{how}", self.place(lab)]), check=False)
 
     def undo(self, lab):
         self.remount(lab, "rw")
@@ -525,12 +533,14 @@ class OriginHangs(Fault):
         self.what = "the steady origin hangs"
 
     def inject(self, lab):
-        send(lab.steady_server.pid, signal.SIGSTOP)
-        lab.wait("the file server is stopped", lambda: state_of(lab.steady_server.pid) == "T", 20)
+        for server in lab.steady_servers:
+            send(server.pid, signal.SIGSTOP)
+        lab.wait("file servers are stopped", lambda: all(state_of(server.pid) == "T" for server in lab.steady_servers), 20)
         lab.look_everywhere(looks=300)
 
     def undo(self, lab):
-        send(lab.steady_server.pid, signal.SIGCONT)
+        for server in lab.steady_servers:
+            send(server.pid, signal.SIGCONT)
 
 
 class OriginGone(OriginHangs):
@@ -541,19 +551,18 @@ class OriginGone(OriginHangs):
         self.what = "the steady origin's file server killed" + (" and unmounted" if self.unmount else "")
 
     def inject(self, lab):
-        send(lab.steady_server.pid, signal.SIGKILL)
-        lab.steady_server.wait()
+        lab.kill_steady()
         if self.unmount:
-            subprocess.run(["umount", "-l", lab.steady], check=True)
+            lab.unmount_steady()
         try:
-            os.stat(lab.truth.paths[-9])
+            os.stat(lab.truth.paths[lab.truth.first_new - 1])
             raise NotInjected("the steady origin answers")
         except OSError:
             pass
         lab.look_everywhere(looks=300)
 
     def undo(self, lab):
-        subprocess.run(["umount", "-l", lab.steady], check=False, stderr=subprocess.DEVNULL)
+        lab.unmount_steady()
         lab.start_steady()
 
 

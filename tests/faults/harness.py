@@ -65,6 +65,7 @@ class Round:
         self.staged_again = None
         self.failures = []
         self.note = ""
+        self.seen = 0  # differences before it
 
     @property
     def group(self):
@@ -104,6 +105,16 @@ def play(lab, this):
     for node in lab.readers:
         reset_longest(lab.record_path(node))
     run_before = lab.run_number
+    try:
+        inject_and_recover(lab, this, before, bytes_before)
+    finally:
+        for node, old in records.items():
+            if lab.run_number == run_before:
+                new = lab.record(node)
+                this.delays.add(old.delays, new.delays, new.longest_ns)
+
+
+def inject_and_recover(lab, this, before, bytes_before):
     begin = time.monotonic()
     try:
         for fault in this.faults:
@@ -128,10 +139,6 @@ def play(lab, this):
         if after is not None:
             same = frozenset(lab.servers().values()) == before
             this.staged_again = origin_bytes(after) - (bytes_before if same else 0)
-    for node, old in records.items():
-        new = lab.record(node) if lab.run_number == run_before else None
-        if new is not None:
-            this.delays.add(old.delays, new.delays, new.longest_ns)
 
 
 def show(this):
@@ -166,7 +173,8 @@ def play_all(lab, options):
             this.failures.append(f"nothing was injected: {nothing}")
         except (Failure, OSError) as failure:
             this.failures.append(f"{failure}" if isinstance(failure, Failure) else traceback.format_exc())
-        this.failures += lab.differences()[getattr(this, "seen", 0):][:20]
+        differences = lab.differences()[this.seen:]
+        this.failures += differences[:8] + ([f"and {len(differences) - 8} more"] if len(differences) > 8 else [])
         if this.failures:
             this.failures.append(f"run said: {lab.said()}")
             lab.give_up()

@@ -63,7 +63,7 @@ class Lab:
         self.run_number = 0
         self.session = None
         self.dead_nodes = set()
-        self.steady_server = None
+        self.steady_servers = []
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("FOREBAY_")}
         self.environment.update(XDG_CACHE_HOME=os.path.join(work, "cache"), XDG_CONFIG_HOME=os.path.join(work, "config"),
                                 FAULT_MARK=work, **self.mpi_variables())
@@ -123,16 +123,27 @@ class Lab:
     # The origin that can hang and fail: a FUSE file system over a plain directory.
 
     def start_steady(self):
-        self.steady_server = subprocess.Popen(["bindfs", "-f", "-o", "attr_timeout=0,entry_timeout=0,noforget",
-                                               self.steady_behind, self.steady],
-                                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.wait("the FUSE origin is mounted", lambda: os.path.ismount(self.steady), 20)
+        for place in self.steady_places():
+            self.steady_servers.append(subprocess.Popen(
+                [*place, "bindfs", "-f", "-o", "attr_timeout=0,entry_timeout=0,noforget", self.steady_behind, self.steady],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            self.wait("the FUSE origin is mounted", lambda: subprocess.run([*place, "mountpoint", "-q", self.steady],
+                                                                          check=False).returncode == 0, 20)
 
-    def stop_steady(self, number=signal.SIGKILL):
-        send(self.steady_server.pid, signal.SIGCONT)
-        send(self.steady_server.pid, number)
-        self.steady_server.wait()
-        subprocess.run(["umount", "-l", self.steady], check=False, stderr=subprocess.DEVNULL)
+    def steady_places(self):
+        """How to run a command where the steady origin is mounted, for each such place."""
+        return [[]]
+
+    def kill_steady(self):
+        for server in self.steady_servers:
+            send(server.pid, signal.SIGKILL)
+        for server in self.steady_servers:
+            server.wait()
+        self.steady_servers = []
+
+    def unmount_steady(self):
+        for place in self.steady_places():
+            subprocess.run([*place, "umount", "-l", self.steady], check=False, stderr=subprocess.DEVNULL)
 
     # Waiting
 
@@ -354,7 +365,8 @@ class Lab:
 
     def close(self):
         self.give_up()
-        self.stop_steady()
+        self.kill_steady()
+        self.unmount_steady()
         for node in self.nodes:
             subprocess.run(["umount", "-l", self.buffer_place(node)], check=False, stderr=subprocess.DEVNULL)
 
@@ -379,6 +391,9 @@ class Hosts(Lab):
         for node in self.nodes:
             subprocess.run(self.in_mounts_of(node, ["mount", "-t", "tmpfs", "-o", f"size={BUFFER_BYTES},mode=0700", "buffer",
                                                     f"{self.lab_place}/local"]), check=True)
+
+    def steady_places(self):
+        return [[]] + [self.in_mounts_of(node, []) for node in self.nodes]
 
     def holder(self, node):
         with open(os.path.join(self.lab_place, "hosts", f"fb{node}.pid")) as file:
@@ -423,5 +438,6 @@ class Hosts(Lab):
 
     def close(self):
         self.give_up()
-        self.stop_steady()
+        self.kill_steady()
+        self.unmount_steady()
         subprocess.run([self.script, "down"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
