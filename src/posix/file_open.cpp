@@ -52,6 +52,11 @@ class Opening {
       case Outcome::entry:
         break;
     }
+    constexpr int kDirectoryToBe = O_CREAT | O_DIRECTORY;
+    if ((flags_ & (kDirectoryToBe | O_PATH)) == kDirectoryToBe && !makes_temporary(flags_)) {
+      return at_origin_of_entry();  // What comes of that depends on the kernel; it makes nothing where
+                                    // something is.
+    }
     const CatalogEntry& entry = session_.entry_of(found_.place());
     if (CatalogView::is_directory(entry)) {
       return open_directory();
@@ -78,6 +83,10 @@ class Opening {
 
   // Below the mount, but not the catalog's to answer.
   int at_origin() {
+    const size_t bytes = strlen(found_.path.text);
+    if (creates(flags_) && ends_in_slash() && bytes + 2 <= sizeof found_.path.text) {
+      memcpy(found_.path.text + bytes, "/", 2);  // Judged before whether it exists.
+    }
     if (writes(flags_) || creates(flags_)) {
       Invalidation stale(session_);
       if (!makes_temporary(flags_)) {
@@ -110,8 +119,7 @@ class Opening {
     }
     if (creates(flags_)) {
       // A slash behind the name of what is to be created is judged before whether it exists.
-      const bool slash = call_.path[strlen(call_.path) - 1] == '/';
-      return Failure{creates_only(flags_) && !slash ? EEXIST : EISDIR};
+      return Failure{creates_only(flags_) && !ends_in_slash() ? EEXIST : EISDIR};
     }
     if (writes(flags_)) {
       return Failure{EISDIR};
@@ -187,6 +195,7 @@ class Opening {
     return fd;
   }
 
+  bool ends_in_slash() const { return call_.path[strlen(call_.path) - 1] == '/'; }
   bool refuses_noatime() const { return (flags_ & O_NOATIME) != 0 && !owns(session_, found_.place()); }
 
   bool origin_refuses() {
@@ -209,7 +218,7 @@ int open_with_openat(const OpenCall& call) {
 
 int open_file(const OpenCall& call) {
   const MappedSession* here = session();
-  if (here == nullptr) {
+  if (here == nullptr || is_plainly_elsewhere(*here, call.path)) {
     return call.libc(call);
   }
   return Opening(*here, call, (call.flags & O_PATH) != 0 ? call.flags & kPathFlags : call.flags).run();

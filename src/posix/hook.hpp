@@ -10,6 +10,7 @@
 #include <fcntl.h>
 
 #include "client/mapped_session.hpp"
+#include "client/path_filter.hpp"
 #include "client/path_resolver.hpp"
 
 namespace forebay {
@@ -74,7 +75,7 @@ template <typename Ours, typename Libc>
 auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc libc,
               AsWhom whom = AsWhom::effective) -> decltype(libc(directory, path)) {
   const MappedSession* here = session();
-  if (here == nullptr) {
+  if (here == nullptr || is_plainly_elsewhere(*here, path)) {
     return libc(directory, path);
   }
   Resolution resolution;
