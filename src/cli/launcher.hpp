@@ -18,8 +18,9 @@ struct LaunchCommand {
   Environment environment;
 };
 
-// How long mpirun waits for a rank that was told to end. A failed launch takes twice as long to say so.
-enum class JobKind { servers, probe };
+// How long mpirun waits for a rank that was told to end: servers whose peer died are started again, and need
+// no time for an orderly end; the user's command does. A failed launch takes twice as long to say so.
+enum class JobKind { servers, probe, command };
 
 class Launcher {
  public:
@@ -40,6 +41,14 @@ class Launcher {
   // `argv` once on each node, without MPI, with this process's environment and `variables`.
   [[nodiscard]] virtual LaunchCommand one_each(const std::vector<std::string>& argv,
                                                const Environment& variables) const = 0;
+
+  // The nodes as they are named to launch on; none where all are this machine.
+  [[nodiscard]] virtual std::vector<std::string> hosts() const { return {}; }
+  // `argv` on one of hosts() alone, whatever happens to the others.
+  [[nodiscard]] virtual LaunchCommand on_host(const std::string& host,
+                                              const std::vector<std::string>& argv) const = 0;
+  // This launch on `hosts` alone, some of hosts().
+  [[nodiscard]] virtual std::unique_ptr<Launcher> only_on(std::vector<std::string> hosts) const = 0;
 };
 
 // The launchers that could do what `settings` ask for, the best first; never empty. Codes: bad_argument (more
@@ -53,6 +62,9 @@ Result<std::unique_ptr<Launcher>> hostfile_launcher(const std::string& hostfile,
 Result<std::unique_ptr<Launcher>> srun_launcher(std::uint32_t nodes);
 // The same nodes through mpirun, whose daemons srun starts.
 Result<std::unique_ptr<Launcher>> slurm_mpirun_launcher(std::uint32_t nodes);
+
+// `argv` on one of the allocation's nodes, as a step of its own.
+LaunchCommand slurm_command_on(const std::string& host, const std::vector<std::string>& argv);
 
 // One shell-ready line: words quoted where they need it.
 std::string shell_text(const std::vector<std::string>& argv);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -12,6 +11,9 @@
 
 #include "cli/interposer.hpp"
 #include "cli/launcher.hpp"
+#include "cli/remote_shell.hpp"
+#include "cli/slurm_allocation.hpp"
+#include "transport/mpi_settings.hpp"
 
 namespace forebay {
 namespace {
@@ -38,12 +40,23 @@ Environment fresh_environment() {
   return environment;
 }
 
-// Nodes lend a server a share of a core: it must not be bound to one, nor count as a full slot. A server that
-// is told to end gets time to take its session away (mpirun's own default is 1 s).
+// From SIGTERM to SIGKILL of those that are left when one rank failed; mpirun's own default is 1.
+std::uint32_t kill_after_s(JobKind kind) {
+  switch (kind) {
+    case JobKind::servers:
+      return 0;
+    case JobKind::probe:
+      return 1;
+    case JobKind::command:
+      break;
+  }
+  return 8;
+}
+
 std::vector<std::string> mpirun_argv(JobKind kind) {
-  const char* const kill_after_s = kind == JobKind::probe ? "1" : "8";
-  return {"mpirun", "--oversubscribe",           "--bind-to", "none",
-          "--mca",  "odls_base_sigkill_timeout", kill_after_s};
+  std::vector<std::string> argv = {"mpirun"};
+  append(argv, mpirun_launch_arguments(kill_after_s(kind)));
+  return argv;
 }
 
 // OMPI_* variables reach every rank by themselves, others are named.
@@ -93,6 +106,14 @@ class SimulatedLauncher final : public Launcher {
     return command;
   }
 
+  LaunchCommand on_host(const std::string& /*host*/, const std::vector<std::string>& argv) const override {
+    return {argv, own_environment()};
+  }
+
+  std::unique_ptr<Launcher> only_on(std::vector<std::string> /*hosts*/) const override {
+    return std::make_unique<SimulatedLauncher>(nodes_);
+  }
+
   LaunchCommand one_each(const std::vector<std::string>& argv, const Environment& variables) const override {
     LaunchCommand command{argv, own_environment()};
     for (const auto& variable : variables) {
@@ -106,17 +127,23 @@ class SimulatedLauncher final : public Launcher {
   std::uint32_t nodes_;
 };
 
+// Hosts of a hostfile, or, where that is empty, of the allocation that mpirun finds itself in.
 class HostsLauncher final : public Launcher {
  public:
-  HostsLauncher(std::string description, std::string site, std::vector<std::string> where,
-                std::uint32_t nodes)
-      : description_(std::move(description)),
-        site_(std::move(site)),
-        where_(std::move(where)),
-        nodes_(nodes) {}
+  struct Place {
+    std::string what;  // "hosts of /x/hosts"
+    std::string site;
+    std::string hostfile;
+  };
+  // `hosts` may be empty: all of the allocation's.
+  HostsLauncher(Place place, std::uint32_t nodes, std::vector<std::string> hosts, bool only_these)
+      : place_(std::move(place)), nodes_(nodes), hosts_(std::move(hosts)), only_these_(only_these) {}
 
-  std::string description() const override { return description_; }
-  std::string site() const override { return site_; }
+  std::string description() const override {
+    return fmt::format("{} {}{} through mpirun", nodes_, place_.hostfile.empty() ? "node" : "host",
+                       (nodes_ == 1 ? "" : "s") + place_.what);
+  }
+  std::string site() const override { return place_.site; }
   std::uint32_t node_count() const override { return nodes_; }
 
   LaunchCommand mpi_job(JobKind kind, std::uint32_t ranks, const std::vector<std::string>& argv,
@@ -128,7 +155,7 @@ class HostsLauncher final : public Launcher {
   }
 
   LaunchCommand one_each(const std::vector<std::string>& argv, const Environment& variables) const override {
-    auto command = launch(JobKind::servers, nodes_);
+    auto command = launch(JobKind::command, nodes_);
     // The command is the user's: it sees the environment that `run` was started with, as if it ran here.
     export_variables(command, carried_environment());
     export_variables(command, variables);
@@ -136,28 +163,42 @@ class HostsLauncher final : public Launcher {
     return command;
   }
 
+  std::vector<std::string> hosts() const override { return hosts_.empty() ? slurm_hosts() : hosts_; }
+
+  LaunchCommand on_host(const std::string& host, const std::vector<std::string>& argv) const override {
+    if (place_.hostfile.empty()) {
+      return slurm_command_on(host, argv);
+    }
+    LaunchCommand command{remote_shell(), own_environment()};
+    append(command.argv, {host, shell_text(argv)});
+    return command;
+  }
+
+  std::unique_ptr<Launcher> only_on(std::vector<std::string> hosts) const override {
+    const auto count = static_cast<std::uint32_t>(hosts.size());
+    return std::make_unique<HostsLauncher>(place_, count, std::move(hosts), true);
+  }
+
  private:
   LaunchCommand launch(JobKind kind, std::uint32_t ranks) const {
     LaunchCommand command{mpirun_argv(kind), fresh_environment()};
-    // A host whose power fails is noticed in seconds, not in the minutes of TCP's own defaults.
-    for (const auto* parameter :
-         {"oob_tcp_keepalive_time 2", "oob_tcp_keepalive_intvl 1", "oob_tcp_keepalive_probes 3"}) {
-      const std::string text = parameter;
-      const auto space = text.find(' ');
-      append(command.argv, {"--mca", text.substr(0, space), text.substr(space + 1)});
-    }
     // Inside an allocation mpirun's daemons are a step beside the job's other steps.
     set_variable(command.environment, "OMPI_MCA_plm_slurm_args", "--overlap");
-    append(command.argv, where_);
+    if (!place_.hostfile.empty()) {
+      append(command.argv, {"--hostfile", place_.hostfile});
+    }
+    if (only_these_) {
+      append(command.argv, {"--host", fmt::format("{}", fmt::join(hosts_, ","))});
+    }
     const auto per_node = (ranks + nodes_ - 1) / nodes_;
     append(command.argv, {"--map-by", fmt::format("ppr:{}:node", per_node), "-n", std::to_string(ranks)});
     return command;
   }
 
-  std::string description_;
-  std::string site_;
-  std::vector<std::string> where_;
+  Place place_;
   std::uint32_t nodes_;
+  std::vector<std::string> hosts_;
+  bool only_these_;  // of the hostfile's or the allocation's
 };
 
 // The distinct hosts, in order.
@@ -192,26 +233,22 @@ Result<std::unique_ptr<Launcher>> hostfile_launcher(const std::string& hostfile,
     return Error{Code::bad_argument, fmt::format("hostfile {} has {} hosts ({} asked for)", hostfile,
                                                  hosts.size(), std::max(nodes, 1u))};
   }
-  const auto count = nodes == 0 ? static_cast<std::uint32_t>(hosts.size()) : nodes;
-  hosts.resize(count);
-  return std::unique_ptr<Launcher>(std::make_unique<HostsLauncher>(
-      fmt::format("{} host{} of {} through mpirun", count, count == 1 ? "" : "s", hostfile),
-      fmt::format("mpirun:{}", fmt::join(hosts, ",")), std::vector<std::string>{"--hostfile", hostfile},
-      count));
+  const bool all = nodes == 0 || nodes == hosts.size();
+  hosts.resize(all ? hosts.size() : nodes);
+  const auto count = static_cast<std::uint32_t>(hosts.size());
+  HostsLauncher::Place place{" of " + hostfile, fmt::format("mpirun:{}", fmt::join(hosts, ",")), hostfile};
+  return std::unique_ptr<Launcher>(
+      std::make_unique<HostsLauncher>(std::move(place), count, std::move(hosts), !all));
 }
 
 Result<std::unique_ptr<Launcher>> slurm_mpirun_launcher(std::uint32_t nodes) {
-  const char* text = std::getenv("SLURM_JOB_NUM_NODES");
-  const auto allocated = static_cast<std::uint32_t>(text == nullptr ? 1 : std::max(1, std::atoi(text)));
-  if (nodes > allocated) {
-    return Error{Code::bad_argument,
-                 fmt::format("{} nodes asked for (the allocation has {})", nodes, allocated)};
-  }
-  const auto count = nodes == 0 ? allocated : nodes;
-  const char* cluster = std::getenv("SLURM_CLUSTER_NAME");
-  return std::unique_ptr<Launcher>(std::make_unique<HostsLauncher>(
-      fmt::format("{} node{} of the Slurm allocation through mpirun", count, count == 1 ? "" : "s"),
-      fmt::format("slurm-mpirun:{}", cluster == nullptr ? "" : cluster), std::vector<std::string>{}, count));
+  FOREBAY_ASSIGN(allocated, slurm_nodes(nodes));
+  auto hosts = allocated.all ? std::vector<std::string>() : slurm_hosts();
+  hosts.resize(std::min<std::size_t>(hosts.size(), allocated.count));
+  const bool only_these = !hosts.empty();
+  HostsLauncher::Place place{" of the Slurm allocation", "slurm-mpirun:" + allocated.cluster, ""};
+  return std::unique_ptr<Launcher>(
+      std::make_unique<HostsLauncher>(std::move(place), allocated.count, std::move(hosts), only_these));
 }
 
 }  // namespace forebay

@@ -19,5 +19,6 @@ int main(int argc, char** argv) {
   forebay::add_serve_verb(line);
   forebay::add_version_verb(line);
   forebay::add_mpi_probe_verb(line);
+  forebay::add_end_servers_verb(line);
   return line.run(argc, argv);
 }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -47,27 +48,40 @@ std::vector<Process> live_processes() {
   return processes;
 }
 
-bool has_variable(pid_t pid, const std::string& variable) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/environ");
+// The texts in /proc/<pid>/<name>.
+std::vector<std::string> texts_of(pid_t pid, const char* name) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/" + name);
+  std::vector<std::string> texts;
   for (std::string one; std::getline(file, one, '\0');) {
-    if (one == variable) {
-      return true;
-    }
+    texts.push_back(one);
   }
-  return false;
+  return texts;
 }
 
-}  // namespace
-
-std::size_t signal_marked(const std::string& variable, int signal) {
+// Those of which `texts_of` one file hold `wanted`, one behind the other; not this process.
+std::size_t signal_with_texts(const char* name, const std::vector<std::string>& wanted, int signal) {
   std::size_t count = 0;
   for (const auto& process : live_processes()) {
-    if (process.pid != ::getpid() && has_variable(process.pid, variable) &&
+    if (process.pid == ::getpid()) {
+      continue;
+    }
+    const auto texts = texts_of(process.pid, name);
+    if (std::search(texts.begin(), texts.end(), wanted.begin(), wanted.end()) != texts.end() &&
         ::kill(process.pid, signal) == 0) {
       ++count;
     }
   }
   return count;
+}
+
+}  // namespace
+
+std::size_t signal_marked(const std::string& variable, int signal) {
+  return signal_with_texts("environ", {variable}, signal);
+}
+
+std::size_t signal_with_arguments(const std::vector<std::string>& arguments, int signal) {
+  return signal_with_texts("cmdline", arguments, signal);
 }
 
 std::size_t signal_session(pid_t session, int signal) {

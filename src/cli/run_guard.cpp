@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cli/process_table.hpp"
+#include "cli/server_remains.hpp"
 
 namespace forebay {
 namespace {
@@ -26,8 +27,17 @@ void end_marked(const std::string& mark) {
   signal_marked(mark, SIGKILL);
 }
 
+void end_servers(const std::string& session_id) {
+  const auto kill_at = std::chrono::steady_clock::now() + RunGuard::kServersGrace;
+  while (count_server_processes(session_id) > 0 && std::chrono::steady_clock::now() < kill_at) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  end_server_processes(session_id, std::chrono::seconds(5));
+  static_cast<void>(remove_server_directories(session_id));
+}
+
 // The guard's whole life.
-[[noreturn]] void guard(int lifeline, const std::string& mark) {
+[[noreturn]] void guard(int lifeline, const std::string& mark, const std::string& session_id) {
   ::setsid();  // The terminal's Ctrl-C is not meant for it,
   sigset_t all;
   sigfillset(&all);
@@ -40,13 +50,14 @@ void end_marked(const std::string& mark) {
   } while (got < 0 && errno == EINTR);
   if (got != sizeof word || word != kAllIsWell) {
     end_marked(mark);
+    end_servers(session_id);
   }
   ::_exit(0);
 }
 
 }  // namespace
 
-Result<RunGuard> RunGuard::start(const std::string& mark) {
+Result<RunGuard> RunGuard::start(const std::string& mark, const std::string& session_id) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
     return error_from_errno("cannot make a pipe");
@@ -59,7 +70,7 @@ Result<RunGuard> RunGuard::start(const std::string& mark) {
   }
   if (pid == 0) {
     writing.reset();
-    guard(reading.get(), mark);
+    guard(reading.get(), mark, session_id);
   }
   return RunGuard(std::move(writing), pid);
 }

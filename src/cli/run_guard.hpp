@@ -2,7 +2,7 @@
 //
 // A process beside `run` that waits for it to end. The command itself is told by its parent-death signal;
 // what the command started is found by a variable in its environment, because its parents may be gone by
-// then.
+// then. The servers are told by the end of their input; this looks after those that cannot hear it.
 #pragma once
 
 #include <sys/types.h>
@@ -20,9 +20,12 @@ class RunGuard {
   // Between SIGTERM and SIGKILL.
   static constexpr std::chrono::seconds kGrace{2};
 
-  // `mark`: "NAME=value", in the environment of every command this run starts. To be called while this
-  // process has one thread. Code: io_error.
-  static Result<RunGuard> start(const std::string& mark);
+  // Servers whose input ended stop by themselves; what is left of them after so long is killed.
+  static constexpr std::chrono::seconds kServersGrace{12};
+
+  // `mark`: "NAME=value", in the environment of every command this run starts. `session_id`: of its servers.
+  // To be called while this process has one thread. Code: io_error.
+  static Result<RunGuard> start(const std::string& mark, const std::string& session_id);
 
   RunGuard(RunGuard&& other) noexcept;
   RunGuard& operator=(RunGuard&&) = delete;

@@ -17,8 +17,23 @@
 namespace forebay {
 using nlohmann::json;
 
+json sum_of_reports(const json& former, const json& last) {
+  if (!former.is_object() || !last.is_object()) {
+    return last.is_object() ? last : former;
+  }
+  auto sum = last;
+  for (const auto* key : {"origin_bytes_read", "peer_bytes", "errors", "left_to_origin"}) {
+    sum[key] = number_in(former, key) + number_in(last, key);
+  }
+  if (const auto bytes = number_in(sum, "dataset_bytes"); bytes > 0) {
+    sum["origin_read_ratio"] =
+        static_cast<double>(number_in(sum, "origin_bytes_read")) / static_cast<double>(bytes);
+  }
+  return sum;
+}
+
 json complete_report(const json& report, const json& plan, const RunTimes& times,
-                     std::optional<int> command_exit, const std::string& why_without) {
+                     std::optional<int> command_exit, const ServerHistory& history) {
   json complete = report.is_object() ? report : json::object();
   complete.erase("event");
   if (!report.is_object()) {
@@ -31,9 +46,13 @@ json complete_report(const json& report, const json& plan, const RunTimes& times
     complete["hits"] = {{"local", nullptr}, {"peer", nullptr}, {"origin", nullptr}};
     complete["nodes"] = json::array();
   }
-  if (!why_without.empty()) {
-    complete["without_forebay"] = why_without;
+  if (!history.why_without.empty()) {
+    complete["without_forebay"] = history.why_without;
   }
+  complete["restarts"] = {{"count", history.restarts},
+                          {"seconds_without_servers", history.seconds_without},
+                          {"nodes_lost", history.nodes_lost},
+                          {"origin_bytes_read", history.origin_bytes_after_restarts}};
   complete["elapsed_s"] = times.elapsed_s;
   complete["startup_s"] = times.startup_s;
   complete["staging_s"] = times.staging_s ? json(*times.staging_s) : json();

@@ -4,20 +4,17 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include <fmt/format.h>
 
 #include "cli/interposer.hpp"
 #include "cli/json_number.hpp"
-#include "cli/mpi_choice.hpp"
 #include "cli/run_report.hpp"
 #include "cli/say.hpp"
-#include "cli/serve_arguments.hpp"
+#include "cli/serve_options.hpp"
 #include "cli/session_finder.hpp"
 #include "common/size_text.hpp"
-#include "server/locked_directory.hpp"
-#include "server/session_tree.hpp"
+#include "server/run_claim.hpp"
 
 namespace forebay {
 namespace {
@@ -40,6 +37,7 @@ RunSupervisor::RunSupervisor(EventLoop& loop, const Settings& settings, std::vec
       settings_(settings),
       command_(std::move(command)),
       session_id_(new_session_id()),
+      servers_(loop, settings, session_id_, [this](const nlohmann::json& event) { on_event(event); }),
       commands_(loop),
       progress_(Clock::now(), ::isatty(STDERR_FILENO) == 1) {
   loop_.on_signal([this](const signalfd_siginfo& info) { on_signal(info); });
@@ -71,137 +69,38 @@ void RunSupervisor::on_signal(const signalfd_siginfo& info) {
 void RunSupervisor::on_event(const nlohmann::json& event) {
   const auto kind = event.value("event", "");
   if (kind == "plan") {
-    plan_ = event;
-    say(plan_line(plan_));
-  } else if (kind == "ready") {
-    for (const auto& node : event.value("nodes", nlohmann::json::array())) {
-      sessions_.push_back(node.value("session", ""));
+    if (plan_.is_null()) {
+      say(plan_line(event));
     }
-    ready_at_ = Clock::now();
-    say(fmt::format("{} ready after {}", description_,
-                    format_duration(std::chrono::duration<double>(*ready_at_ - start_).count())));
+    plan_ = event;
   } else if (kind == "progress" && showing_progress_) {
     say_raw(progress_.line_for({number_in(event, "bytes"), number_in(event, "bytes_total"),
                                 number_in(event, "objects"), number_in(event, "objects_total")},
                                Clock::now()));
-  } else if (kind == "staged") {
+  } else if (kind == "staged" && staged_.is_null()) {
     say_raw(progress_.finish());
     staged_ = event;
     staged_at_ = Clock::now();
-    say(staged_line(staged_,
-                    std::chrono::duration<double>(Clock::now() - ready_at_.value_or(start_)).count()));
-  } else if (kind == "report") {
-    report_ = event;
-  } else if (kind == "failed") {
-    failure_ = event.value("text", "the servers failed and did not say why");
+    say(staged_line(
+        staged_,
+        std::chrono::duration<double>(Clock::now() - servers_.first_ready_at().value_or(start_)).count()));
+  } else if (kind == "staged") {
+    say(fmt::format("staged again: {} from the origin", format_size(number_in(event, "fetched_bytes"))));
   }
-}
-
-void RunSupervisor::on_servers_end() {
-  if (ready_at_ && !stopping_) {
-    say_raw(progress_.finish());
-    why_without_ =
-        failure_.empty() ? fmt::format("the servers ended (exit code {})", servers_->exit_code()) : failure_;
-    warn(fmt::format(
-        "{}; the command goes on: what is in the buffers stays readable, the rest comes from the origin",
-        why_without_));
-  }
-}
-
-// MPI's shared memory lies in files that killed ranks leave behind. Where all ranks are on this machine they
-// lie in a directory that goes with this run, or, if it is killed, with the next.
-Environment RunSupervisor::with_own_memory(const Launcher& launcher, Environment mpi_variables) {
-  if (launcher.is_simulated()) {
-    const auto directory = mpi_memory_directory();
-    if (auto held = make_locked_directory(directory); held.ok()) {
-      mpi_memory_ = std::move(held).value();
-      set_variable(mpi_variables, "OMPI_MCA_btl_vader_backing_directory", directory);
-    }
-  }
-  return mpi_variables;
-}
-
-std::string RunSupervisor::mpi_memory_directory() const {
-  return fmt::format("{}/{}.mpi", sessions_directory(), session_id_);
-}
-
-bool RunSupervisor::try_start(const Launcher& launcher, const Environment& mpi_variables) {
-  failure_.clear();
-  sessions_.clear();
-  auto program = own_program();
-  if (!program.ok()) {
-    failure_ = program.error().text;
-    return false;
-  }
-  const auto argv = serve_arguments(program.value(), settings_, {session_id_, launcher.is_simulated()});
-  auto job = ServerJob::start(
-      loop_,
-      {launcher.mpi_job(JobKind::servers, launcher.node_count(), argv,
-                        with_own_memory(launcher, mpi_variables)),
-       settings_.verbose},
-      {[this](const nlohmann::json& event) { on_event(event); }, [this] { on_servers_end(); }});
-  if (!job.ok()) {
-    why_without_ = job.error().text;
-    return false;
-  }
-  servers_ = std::move(job).value();
-  loop_.wait([this] { return ready_at_ || !servers_->running() || !failure_.empty() || first_signal_ != 0; },
-             Clock::now() + std::chrono::seconds(settings_.start_timeout_s));
-  if (ready_at_ && servers_->running()) {
-    return true;
-  }
-  stopping_ = true;
-  if (failure_.empty()) {
-    why_without_ = servers_->running() ? fmt::format("not ready after {} s", settings_.start_timeout_s)
-                                       : fmt::format("exit code {}", servers_->exit_code());
-    // MPI's own words are many: they matter only when somebody wants to know.
-    if (const auto words = servers_->last_words(); !words.empty()) {
-      why_without_ += settings_.verbose ? "" : "; --verbose shows what MPI said";
-    }
-  }
-  servers_->end(std::chrono::seconds(2), [this] { return interrupts_ >= 2; });
-  servers_.reset();
-  remove_sessions(launcher);
-  stopping_ = false;
-  ready_at_.reset();
-  return false;
-}
-
-bool RunSupervisor::start_servers(const Launcher& launcher) {
-  description_ = launcher.description();
-  const auto give_up = [this] { return first_signal_ != 0; };
-  for (const bool remember : {true, false}) {
-    auto choice = choose_mpi(loop_, launcher, settings_.mpi, remember, give_up);
-    if (!choice.ok()) {
-      why_without_ = choice.error().text;
-      return false;
-    }
-    if (!choice->outcomes.empty()) {
-      say(fmt::format("MPI settings for {}: {} ({})", launcher.description(), choice->name,
-                      outcome_text(choice->outcomes, choice->name)));
-    }
-    if (try_start(launcher, choice->variables)) {
-      return true;
-    }
-    if (!failure_.empty()) {
-      why_without_ = failure_;  // They came up and said what is wrong: other MPI settings do not help.
-      return false;
-    }
-    if (first_signal_ != 0 || !choice->remembered) {
-      return false;
-    }
-  }
-  return false;
 }
 
 void RunSupervisor::wait_until_staged() {
-  if (settings_.prefetch != PrefetchSetting::wait) {
+  if (settings_.prefetch != PrefetchSetting::wait || !servers_.serving()) {
     return;
   }
   showing_progress_ = !settings_.quiet;
-  loop_.wait([this] { return !staged_.is_null() || !servers_->running() || first_signal_ != 0; });
+  servers_.keep([this] { return !staged_.is_null() || !servers_.serving() || first_signal_ != 0; });
   showing_progress_ = false;
   say_raw(progress_.finish());
+}
+
+void RunSupervisor::mark_environment(Environment& environment) const {
+  set_variable(environment, kMarkName, session_id_);
 }
 
 Environment RunSupervisor::command_environment(std::uint32_t node, const std::string& session,
@@ -218,13 +117,14 @@ Environment RunSupervisor::command_environment(std::uint32_t node, const std::st
   }
   set_variable(environment, "FOREBAY_NODE", std::to_string(node));
   set_variable(environment, "FOREBAY_NODES", std::to_string(nodes));
-  set_variable(environment, "FOREBAY_RUN", session_id_);
+  mark_environment(environment);
   return environment;
 }
 
 void RunSupervisor::start_simulated_each(const Launcher& launcher) {
+  const auto& sessions = servers_.sessions();
   for (std::uint32_t node = 0; node < launcher.node_count(); ++node) {
-    const auto session = node < sessions_.size() ? sessions_[node] : std::string();
+    const auto session = node < sessions.size() ? sessions[node] : std::string();
     commands_.start(ChildOptions{.argv = command_,
                                  .environment = command_environment(node, session, launcher.node_count()),
                                  .death_signal = SIGTERM});
@@ -236,8 +136,8 @@ void RunSupervisor::start_each(const Launcher& launcher) {
   Environment variables;
   if (auto program = own_program(); program.ok()) {
     argv = {program.value(), "exec", "--config", "/dev/null"};
-    if (!sessions_.empty()) {
-      argv.insert(argv.end(), {"--session", sessions_.front()});  // The same path on every host.
+    if (!servers_.sessions().empty()) {
+      argv.insert(argv.end(), {"--session", servers_.sessions().front()});  // The same path on every host.
     } else {
       argv.push_back("--off");
     }
@@ -247,7 +147,7 @@ void RunSupervisor::start_each(const Launcher& launcher) {
   variables.push_back(fmt::format("FOREBAY_NODES={}", launcher.node_count()));
   variables.push_back(mark());
   auto command = launcher.one_each(argv, variables);
-  set_variable(command.environment, "FOREBAY_RUN", session_id_);
+  mark_environment(command.environment);
   commands_.start(ChildOptions{.argv = std::move(command.argv),
                                .environment = std::move(command.environment),
                                .death_signal = SIGTERM});
@@ -257,13 +157,14 @@ void RunSupervisor::start_one(const Launcher& launcher) {
   // Node 0 as a rule; this machine's own node where a hostfile begins elsewhere.
   std::uint32_t node = 0;
   std::string session;
-  for (std::uint32_t i = 0; i < sessions_.size() && session.empty(); ++i) {
-    if (const auto found = inspect_session(sessions_[i]); found.ok() && found->serving) {
-      session = sessions_[i];
+  const auto& sessions = servers_.sessions();
+  for (std::uint32_t i = 0; i < sessions.size() && session.empty(); ++i) {
+    if (const auto found = inspect_session(sessions[i]); found.ok() && found->serving) {
+      session = sessions[i];
       node = found->node;
     }
   }
-  if (session.empty() && !sessions_.empty()) {
+  if (session.empty() && !sessions.empty()) {
     warn(
         "this machine is none of the nodes; the command runs without forebay (--per-node runs it on the "
         "nodes)");
@@ -285,44 +186,8 @@ void RunSupervisor::start_commands(const Launcher& launcher) {
 }
 
 void RunSupervisor::wait_for_commands() {
-  loop_.wait([this] { return !commands_.running(); });
+  servers_.keep([this] { return !commands_.running(); });
   command_end_ = Clock::now();
-}
-
-void RunSupervisor::stop_servers(const Launcher& launcher) {
-  stopping_ = true;
-  if (servers_ && servers_->running()) {
-    const int interrupts_before = interrupts_;
-    const bool at_once = interrupts_ >= 2;
-    const auto patience = at_once ? std::chrono::seconds(2) : std::chrono::seconds(settings_.stop_timeout_s);
-    const auto hurry = [this, interrupts_before] { return interrupts_ > interrupts_before; };
-    servers_->ask_stop();
-    loop_.wait([&] { return !report_.is_null() || !servers_->running() || hurry(); },
-               Clock::now() + patience);
-    if (report_.is_null() && servers_->running()) {
-      warn("the servers do not answer; ending them without their report");
-    }
-    servers_->end(patience, hurry);
-  }
-  remove_sessions(launcher);
-}
-
-void RunSupervisor::remove_sessions(const Launcher& launcher) {
-  const auto remove = [this](const std::string& directory) {
-    if (std::filesystem::exists(std::filesystem::symlink_status(directory))) {
-      if (auto removed = remove_deep_tree(directory); !removed.ok()) {
-        warn(removed.error().text);
-      }
-    }
-  };
-  for (std::uint32_t node = 0; node < launcher.node_count(); ++node) {
-    remove(session_directory(session_id_, launcher.is_simulated(), node));
-    if (!launcher.is_simulated()) {
-      break;  // One path, and one machine that is ours to clean from here.
-    }
-  }
-  remove(mpi_memory_directory());
-  mpi_memory_.reset();
 }
 
 Status RunSupervisor::write_report() const {
@@ -336,46 +201,43 @@ Status RunSupervisor::write_report() const {
   RunTimes times;
   times.elapsed_s = seconds(start_, command_end_.value_or(now));
   times.startup_s = seconds(start_, command_at_.value_or(now));
-  times.staging_s = ready_at_ && staged_at_ ? std::optional(seconds(*ready_at_, *staged_at_)) : std::nullopt;
+  const auto ready_at = servers_.first_ready_at();
+  times.staging_s = ready_at && staged_at_ ? std::optional(seconds(*ready_at, *staged_at_)) : std::nullopt;
   times.command_s = command_at_ ? seconds(*command_at_, command_end_.value_or(now)) : 0;
   const std::optional<int> exit_code = command_at_ ? std::optional(commands_.exit_code()) : std::nullopt;
-  return write_report_file(settings_.report, complete_report(report_, plan_, times, exit_code, why_without_));
+  return write_report_file(settings_.report,
+                           complete_report(servers_.report(), plan_, times, exit_code, servers_.history()));
 }
 
 void RunSupervisor::summarise() const {
-  if (!report_.is_null() && !settings_.quiet) {
-    say(report_line(report_));
+  if (!servers_.report().is_null()) {
+    say(report_line(servers_.report()));
   }
 }
 
 int RunSupervisor::run(std::vector<std::unique_ptr<Launcher>> launchers) {
-  if (auto guard = RunGuard::start(mark()); guard.ok()) {
+  if (auto guard = RunGuard::start(mark(), session_id_); guard.ok()) {
     guard_.emplace(std::move(guard).value());
   } else {
     warn(guard.error().text);
   }
-  const Launcher* used = nullptr;
-  for (const auto& launcher : launchers) {
-    if (start_servers(*launcher)) {
-      used = launcher.get();
-      break;
-    }
-    if (first_signal_ != 0 || !failure_.empty()) {
-      break;
-    }
+  const auto claim = RunClaim::make(session_root_of(session_id_));
+  if (!claim.ok()) {
+    warn(claim.error().text);
   }
-  const Launcher& launcher = used != nullptr ? *used : *launchers.back();
-  if (used == nullptr && first_signal_ == 0) {
-    warn(fmt::format("no servers ({}); the command runs without forebay, from the origin", why_without_));
+  const auto interrupted = [this] { return first_signal_ != 0; };
+  if (!servers_.start(std::move(launchers), interrupted) && !interrupted()) {
+    warn(fmt::format("no servers ({}); the command runs without forebay, from the origin",
+                     servers_.history().why_without));
   }
-  if (used != nullptr && first_signal_ == 0) {
+  if (!interrupted()) {
     wait_until_staged();
   }
-  if (first_signal_ == 0) {
-    start_commands(launcher);
+  if (!interrupted()) {
+    start_commands(servers_.launcher());
     wait_for_commands();
   }
-  stop_servers(launcher);
+  servers_.stop(interrupts_ >= 2, [this, before = interrupts_] { return interrupts_ > before; });
   if (auto written = write_report(); !written.ok()) {
     warn(written.error().text);
   }

@@ -43,6 +43,7 @@ Result<std::unique_ptr<ServerJob>> ServerJob::start(EventLoop& loop, const Optio
   std::unique_ptr<ServerJob> job(new ServerJob(loop, std::move(listener)));
   job->pid_ = job->session_ = pid;
   job->input_ = std::move(input.in);
+  ::fcntl(job->input_.get(), F_SETFL, O_NONBLOCK);
   ServerJob* self = job.get();
   job->output_ = std::make_unique<LineSource>(loop, std::move(output.out),
                                               [self](std::string_view line) { self->on_output(line); });
@@ -84,10 +85,10 @@ void ServerJob::on_error(std::string_view line, bool forward_all) {
   }
 }
 
-void ServerJob::ask_stop() {
-  constexpr std::string_view kStop = "{\"command\":\"stop\"}\n";
-  // A few bytes into an empty pipe never block; SIGPIPE is ignored, and then they are gone anyway.
-  if (input_.valid() && ::write(input_.get(), kStop.data(), kStop.size()) < 0) {
+void ServerJob::ask(std::string_view command) {
+  const auto line = fmt::format("{{\"command\":\"{}\"}}\n", command);
+  // SIGPIPE is ignored, and then they are gone anyway. A pipe that is full is one that nobody reads.
+  if (input_.valid() && ::write(input_.get(), line.data(), line.size()) < 0 && errno != EAGAIN) {
     input_.reset();
   }
 }

@@ -37,8 +37,9 @@ class ServerJob {
   ~ServerJob();
 
   [[nodiscard]] bool running() const noexcept { return pid_ > 0; }
-  // Asks for the end and the report; safe when they are gone.
-  void ask_stop();
+  // Asks for the end and the report, or for the report alone; safe when they are gone.
+  void ask_stop() { ask("stop"); }
+  void ask_report() { ask("report"); }
   // Ends them: end of input now, SIGTERM at the first deadline, SIGKILL to all that is left at the second.
   // Returns when none is left on this machine. Handles the loop's events meanwhile; `hurry` true goes to the
   // next step at once.
@@ -55,6 +56,7 @@ class ServerJob {
   static constexpr std::size_t kLinesKept = 40;
 
   ServerJob(EventLoop& loop, Listener listener) : loop_(loop), listener_(std::move(listener)) {}
+  void ask(std::string_view command);
   void on_output(std::string_view line);
   void on_error(std::string_view line, bool forward_all);
 

@@ -18,5 +18,6 @@ void add_doctor_verb(CommandLine& line);
 void add_config_verb(CommandLine& line);
 void add_version_verb(CommandLine& line);
 void add_mpi_probe_verb(CommandLine& line);
+void add_end_servers_verb(CommandLine& line);
 
 }  // namespace forebay

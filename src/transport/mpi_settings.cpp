@@ -14,17 +14,7 @@ const NamedValues& common_parameters() {
   return parameters;
 }
 
-// What mpirun itself gets. Between SIGTERM and SIGKILL 3 s instead of 1, no more: after a rank failed, mpirun
-// sleeps twice that long whether or not the others have ended. A host that went silent is given up after 2 +
-// 3 * 1 s.
-const NamedValues& launcher_parameters() {
-  static const NamedValues parameters{
-      {"odls_base_sigkill_timeout", "3"},    {"oob_tcp_keepalive_time", "2"},
-      {"oob_tcp_keepalive_intvl", "1"},      {"oob_tcp_keepalive_probes", "3"},
-      {"hwloc_base_binding_policy", "none"},
-  };
-  return parameters;
-}
+constexpr std::uint32_t kKillAfterSeconds = 3;
 
 // pt2pt is for a single rank, for which osc/rdma finds no BTL.
 MpiSetting shared_memory() {
@@ -101,9 +91,29 @@ const MpiSetting* find_mpi_setting(const std::vector<MpiSetting>& settings, cons
   return nullptr;
 }
 
+std::vector<std::string> mpirun_launch_arguments(std::uint32_t kill_after_s) {
+  // A host that went silent is given up after 2 + 3 * 1 s.
+  return {"--oversubscribe",
+          "--bind-to",
+          "none",
+          "--mca",
+          "odls_base_sigkill_timeout",
+          std::to_string(kill_after_s),
+          "--mca",
+          "oob_tcp_keepalive_time",
+          "2",
+          "--mca",
+          "oob_tcp_keepalive_intvl",
+          "1",
+          "--mca",
+          "oob_tcp_keepalive_probes",
+          "3"};
+}
+
 std::vector<std::string> mpirun_arguments(const MpiSetting& setting) {
-  std::vector<std::string> arguments{"--oversubscribe", "--allow-run-as-root"};
-  for (const auto* parameters : {&launcher_parameters(), &common_parameters(), &setting.parameters}) {
+  auto arguments = mpirun_launch_arguments(kKillAfterSeconds);
+  arguments.emplace_back("--allow-run-as-root");
+  for (const auto* parameters : {&common_parameters(), &setting.parameters}) {
     for (const auto& [name, value] : *parameters) {
       arguments.insert(arguments.end(), {"--mca", name, value});
     }

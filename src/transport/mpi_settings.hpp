@@ -6,6 +6,7 @@
 // mpi-probe` with it. For Open MPI 4.1.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,8 +29,13 @@ std::vector<MpiSetting> mpi_settings(MpiReach reach);
 // By name, from either list.
 const MpiSetting* find_mpi_setting(const std::vector<MpiSetting>& settings, const std::string& name);
 
-// For `mpirun ARGUMENTS -np N program`: the setting's and those every launch of ours needs (ranks may share
-// cores, are not bound, may run as root, get time to stop, and a silent host is noticed in seconds).
+// What every launch of ours tells mpirun. Nodes lend a server a share of a core: ranks may share cores and
+// are bound to none; a silent host is noticed in seconds, not in the minutes of TCP's own defaults.
+// `kill_after_s` lies between SIGTERM and SIGKILL: after a rank failed, mpirun sleeps twice that long whether
+// or not the others have ended.
+std::vector<std::string> mpirun_launch_arguments(std::uint32_t kill_after_s);
+// For `mpirun ARGUMENTS -np N program`: the setting's and those every launch of ours needs; it may run as
+// root.
 std::vector<std::string> mpirun_arguments(const MpiSetting& setting);
 // The same for launchers that are not mpirun (srun): environment variables for every rank.
 NamedValues rank_environment(const MpiSetting& setting);
