@@ -204,6 +204,45 @@ const char* variable(const char* name, size_t name_bytes) {
   return nullptr;
 }
 
+// The same from the environment that the program was started with: it may have cleared its own, and still be
+// in a directory that stands for one of the origin's.
+bool initial_variable(const char* name, size_t name_bytes, char into[kSessionPathBytesMax]) {
+  const sys::Descriptor fd(sys::openat(AT_FDCWD, "/proc/self/environ", O_RDONLY | O_CLOEXEC));
+  char text[1024];
+  size_t matched = 0;  // of name and "="; name_bytes + 1: inside the value
+  size_t taken = 0;
+  bool at_start = true;
+  ssize_t bytes;
+  while (fd.valid() && (bytes = sys::call(SYS_read, fd.get(), sys::arg(text), sizeof text)) > 0) {
+    for (ssize_t i = 0; i < bytes; ++i) {
+      if (matched == name_bytes + 1) {
+        into[taken++] = text[i];
+        if (text[i] == '\0' || taken == kSessionPathBytesMax) {
+          return text[i] == '\0';
+        }
+      } else if (text[i] == '\0') {
+        at_start = true;
+        matched = 0;
+      } else if (at_start && text[i] == (matched == name_bytes ? '=' : name[matched])) {
+        ++matched;
+      } else {
+        at_start = false;
+      }
+    }
+  }
+  return false;
+}
+
+MappedSession* attach_by_environment() {
+  constexpr size_t kNameBytes = sizeof kSessionVariable - 1;
+  const char* path = variable(kSessionVariable, kNameBytes);
+  char initial[kSessionPathBytesMax];
+  if (path == nullptr && initial_variable(kSessionVariable, kNameBytes, initial)) {
+    path = initial;
+  }
+  return attach(path);
+}
+
 }  // namespace
 
 ClientCounters& MappedSession::counters() const {
@@ -218,7 +257,7 @@ const MappedSession* session() {
     if (environ == nullptr) {
       return nullptr;  // Called before libc has set itself up: ask again later.
     }
-    known = attach(variable(kSessionVariable, sizeof kSessionVariable - 1));
+    known = attach_by_environment();
   }
   return known == &no_session ? nullptr : known;
 }

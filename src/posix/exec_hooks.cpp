@@ -76,7 +76,8 @@ int execute(int directory, const char* path, char* const environment[], Follow f
     return libc(directory, path);
   }
   const bool meant_elsewhere = program != path;
-  if (!forebay::starts_with_interposer(meant_elsewhere ? AT_FDCWD : directory, program, environment)) {
+  if (!forebay::starts_with_interposer(*session, meant_elsewhere ? AT_FDCWD : directory, program,
+                                       environment)) {
     forebay::give_directories_to_origin(*session, true);
   } else if (!meant_elsewhere || is_absolute(path)) {
     return libc(meant_elsewhere ? AT_FDCWD : directory, program);
@@ -101,7 +102,8 @@ int execute_or_interpret(const char* path, char* const arguments[], char* const 
   }
   const MappedSession* session = forebay::session();
   Resolution found;
-  if (is_absolute(path) && !forebay::starts_with_interposer(AT_FDCWD, kShell, environment)) {
+  if (session != nullptr && is_absolute(path) &&
+      !forebay::starts_with_interposer(*session, AT_FDCWD, kShell, environment)) {
     program_path(session, AT_FDCWD, &path, Follow::yes, &found);  // Such a shell reads the origin's.
   }
   size_t count = 0;
@@ -150,7 +152,7 @@ int execute_descriptor(int fd, char* const environment[], Libc libc) {
   forebay::give_descriptor_to_origin(*session, fd);
   char link[forebay::kDescriptorLinkBytes];
   forebay::write_descriptor_link(fd, link);
-  if (forebay::starts_with_interposer(AT_FDCWD, link, environment)) {
+  if (forebay::starts_with_interposer(*session, AT_FDCWD, link, environment)) {
     return libc();
   }
   forebay::give_directories_to_origin(*session, true);
@@ -192,7 +194,7 @@ int spawn_program(Spawn libc, pid_t* pid, const char* path, const posix_spawn_fi
     }
   }
   AtOriginDirectory moved(actions == nullptr && is_absolute(path) &&
-                                  starts_with_interposer(AT_FDCWD, program, environment)
+                                  starts_with_interposer(*here, AT_FDCWD, program, environment)
                               ? nullptr
                               : here);
   return libc(pid, program, actions, attributes, arguments, environment);

@@ -55,10 +55,12 @@ bool take_interpreter(char* text) {
 
 }  // namespace
 
-bool starts_with_interposer(int directory, const char* path, char* const environment[]) {
+bool starts_with_interposer(const MappedSession& session, int directory, const char* path,
+                            char* const environment[]) {
   const char* preload = value_of(environment, "LD_PRELOAD");
   if (preload == nullptr || strstr(preload, "forebay") == nullptr ||
-      value_of(environment, kSessionVariable) == nullptr) {
+      value_of(environment, kSessionVariable) == nullptr ||
+      sys::faccessat(AT_FDCWD, session.directory, F_OK) != 0) {
     return false;
   }
   char interpreter[256];
