@@ -64,8 +64,8 @@ expect 0 "a command that leaves a process" "$forebay" run --stage "$scratch/set"
 ! orphan_gone || fail "what a command left running on purpose was ended"
 kill -9 "$(cat "$scratch/orphan")"
 
-# Servers that die are no reason for the command to.
-start
+# Servers that die are no reason for the command to, and where they are not started again (cli/restart) it is said.
+start --restarts 0
 servers=$(processes_left | while read -r pid; do grep -qsz '^serve$' "/proc/$pid/cmdline" && echo "$pid"; done)
 kill -9 $servers
 becomes_true 20 grep -q "the command goes on" "$scratch/err" || { fail "dead servers were not reported"; cat "$scratch/err" >&2; }

@@ -5,6 +5,10 @@
 #   hosts.sh exec HOST CMD...    run CMD on a host, in the present directory
 #   hosts.sh bytes HOST          bytes HOST has received and sent on its network: "RX TX"
 #   hosts.sh rsh HOST CMDLINE    the same as exec, called as mpirun calls ssh (plm_rsh_agent)
+#   hosts.sh freeze HOST         as when it hangs or its network fails: no packet leaves it, nothing runs on it
+#   hosts.sh thaw HOST           it goes on where it was
+#   hosts.sh off HOST            as when its power fails: no packet leaves it, then its processes, its memory and its network
+#                                are gone; its disk stays ("up" starts it again)
 #   hosts.sh down                end every process of every host, remove all
 #
 # A host has its own network, UTS, IPC and mount namespaces: a name, an address (10.78.0.10 + number) on the bridge
@@ -35,7 +39,7 @@ start_host() { # NUMBER
     return
   fi
   mkdir -p "$lab/storage/$host"
-  rm -f "$lab/hosts/$host.ready"
+  rm -f "$lab/hosts/$host.ready" "$lab/hosts/$host.silent"
   setsid unshare --net --uts --ipc --mount --propagation private -- /bin/sh -ec "
     hostname $host
     mount -t tmpfs -o size=4g,mode=1777 tmpfs /dev/shm
@@ -73,23 +77,37 @@ up() { # COUNT
   for ((number = 0; number < $1; number++)); do start_host $number; done
 }
 
-# Every process in the host's network namespace, and none but these, the holder last.
-kill_host() { # HOST
-  local holder network_of_host process pids
+# Every process in the host's network namespace, and none but these, without the holder.
+processes_of() { # HOST
+  local holder network_of_host process
   holder=$(holder_of "$1")
   network_of_host=$(readlink "/proc/$holder/ns/net") || return 0
-  while :; do
-    pids=()
-    for process in /proc/[0-9]*; do
-      if [ "$(readlink "$process/ns/net" 2>/dev/null)" = "$network_of_host" ] && [ "${process#/proc/}" != "$holder" ]; then
-        pids+=("${process#/proc/}")
-      fi
-    done
-    [ ${#pids[@]} -gt 0 ] || break
-    kill -9 "${pids[@]}" 2>/dev/null || true
+  for process in /proc/[0-9]*; do
+    if [ "$(readlink "$process/ns/net" 2>/dev/null)" = "$network_of_host" ] && [ "${process#/proc/}" != "$holder" ]; then
+      echo "${process#/proc/}"
+    fi
+  done
+}
+
+signal_host() { # SIGNAL HOST
+  processes_of "$2" | xargs -r kill "-$1" 2>/dev/null || true
+}
+
+# The holder last.
+kill_host() { # HOST
+  while [ -n "$(processes_of "$1")" ]; do
+    signal_host KILL "$1"
     sleep 0.02
   done
-  kill -9 "$holder"
+  kill -9 "$(holder_of "$1")"
+}
+
+off() { # HOST
+  ip link set "fbve${1#fb}" down
+  kill_host "$1"
+  ip link del "fbve${1#fb}" 2>/dev/null || true
+  rm -f "$lab/hosts/$1.pid"
+  : > "$lab/hosts/$1.silent"
 }
 
 down() {
@@ -114,14 +132,26 @@ shift || true
 case $verb in
   up) up "${1:-3}" ;;
   down) down ;;
+  freeze)
+    : > "$lab/hosts/$1.silent"
+    ip link set "fbve${1#fb}" down
+    signal_host STOP "$1"
+    ;;
+  thaw)
+    signal_host CONT "$1"
+    ip link set "fbve${1#fb}" up
+    rm -f "$lab/hosts/$1.silent"
+    ;;
+  off) off "$1" ;;
   exec) on_host "$@" ;;
   rsh)
     while [ "${1#-}" != "$1" ]; do shift; done  # options meant for ssh
+    [ ! -e "$lab/hosts/$1.silent" ] || exec sleep infinity  # nobody answers
     on_host "$1" /bin/sh -c "${*:2}"
     ;;
   bytes) nsenter -t "$(holder_of "$1")" -n -- cat /proc/net/dev | awk '$1 == "eth0:" { print $2, $10 }' ;;
   *)
-    sed -n 2,15p "$0"
+    sed -n 2,19p "$0"
     exit 2
     ;;
 esac
