@@ -103,11 +103,11 @@ kill_host() { # HOST
 }
 
 off() { # HOST
+  : > "$lab/hosts/$1.silent"
   ip link set "fbve${1#fb}" down
   kill_host "$1"
   ip link del "fbve${1#fb}" 2>/dev/null || true
   rm -f "$lab/hosts/$1.pid"
-  : > "$lab/hosts/$1.silent"
 }
 
 down() {
