@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -225,6 +226,7 @@ def main():
     work = tempfile.mkdtemp(prefix="forebay-faults.", dir=os.environ.get("TMPDIR", "/var/tmp"))
     print(f"seed {options.seed}, {options.nodes} nodes, {work}", flush=True)
     lab = None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         lab = Hosts(options, work, 3) if options.nodes == "hosts" else Lab(options, work, 4)
         code = summarise(play_all(lab, options), options)

@@ -8,6 +8,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,7 @@ def traced(argv, environment, injection, log):
     tracer = subprocess.Popen(["strace", "-f", "-o", log, "-e", f"trace={injection.split(':')[0]}", "-e", f"inject={injection}",
                                "-p", str(program.pid)], stderr=subprocess.PIPE)
     tracer.stderr.readline()  # "Process N attached"
-    os.kill(program.pid, 18)
+    os.kill(program.pid, signal.SIGCONT)
     try:
         output = program.communicate(timeout=60)[0].decode()
         code = program.returncode
@@ -98,6 +99,7 @@ def main():
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--call", action="append")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     build = os.environ["FOREBAY_BUILD"]
     work = tempfile.mkdtemp(prefix="forebay-nth.", dir=os.environ.get("TMPDIR", "/var/tmp"))
     paths = make_tree(f"{work}/tree")

@@ -10,6 +10,7 @@ import hashlib
 import mmap
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ CALLS = {"open": (1, (EMFILE, EIO)), "read": (2, (EIO,)), "pread": (3, (EIO,)), 
          "unlink": (13, (EIO,)), "futimens": (14, (EIO,)), "fchmod": (15, (EPERM,))}
 
 
-STARTING = {"read", "write", "mmap", "fallocate"}
+STARTING = {"read", "write", "ftruncate", "mmap", "fallocate", "fchmod"}
 DIRECTORIES = 150
 
 
@@ -159,6 +160,7 @@ def main():
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--call", action="append")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = tempfile.mkdtemp(prefix="forebay-nth.", dir=os.environ.get("TMPDIR", "/var/tmp"))
     loop = Loop(os.environ["FOREBAY_BUILD"], work)
     try:
