@@ -18,6 +18,9 @@ namespace forebay {
 namespace {
 
 constexpr std::size_t kCommandBytesMax = 64u << 10;
+// A launcher that dies ends this server's input and, within this time, sends it a signal; when `run` dies, no
+// signal comes.
+constexpr std::chrono::milliseconds kSignalAfterInput{1000};
 
 sigset_t control_signals() {
   sigset_t set;
@@ -36,8 +39,7 @@ void block_control_signals() {
   ::signal(SIGPIPE, SIG_IGN);
 }
 
-Control::Control(bool supervised, std::function<void()> abandon)
-    : supervised_(supervised), abandon_(std::move(abandon)) {
+Control::Control(bool supervised, Ends ends) : supervised_(supervised), ends_(std::move(ends)) {
   const sigset_t set = control_signals();
   signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   wake_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -98,6 +100,26 @@ void Control::request_stop() {
   wake();
 }
 
+void Control::failed() {
+  {
+    const std::lock_guard lock(mutex_);
+    failed_ = true;
+  }
+  stop_now();
+}
+
+void Control::exchange_failed() {
+  bool stopping = false;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping = stop_ || stop_now_;
+  }
+  if (ends_.leave && !stopping) {
+    ends_.leave();
+  }
+  stop_now();
+}
+
 void Control::stop_now() {
   {
     const std::lock_guard lock(mutex_);
@@ -119,11 +141,11 @@ void Control::notify_staged() {
 int Control::milliseconds_left() {
   using std::chrono::steady_clock;
   const std::lock_guard lock(mutex_);
-  if (stop_by_ == steady_clock::time_point::max()) {
+  const auto next = std::min(stop_by_, input_ended_stop_);
+  if (next == steady_clock::time_point::max()) {
     return -1;
   }
-  const auto left =
-      std::chrono::duration_cast<std::chrono::milliseconds>(stop_by_ - steady_clock::now()).count();
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - steady_clock::now()).count();
   return static_cast<int>(std::max<decltype(left)>(0, left));
 }
 
@@ -142,27 +164,65 @@ void Control::listen() {
     }
     if (fds[2].revents != 0 && !read_commands()) {
       input_open = false;
-      request_stop();
+      input_ended();
     }
     bool abandons = false;
+    bool leaves = false;
+    bool stops = false;
     {
       const std::lock_guard lock(mutex_);
       if (ended_) {
         return;
       }
-      abandons = (stop_ && !serving_) || std::chrono::steady_clock::now() >= stop_by_;
+      const auto now = std::chrono::steady_clock::now();
+      abandons = (stop_ && !serving_) || now >= stop_by_;
+      leaves = failed_ && ends_.leave;
+      if (now >= input_ended_stop_) {
+        input_ended_stop_ = std::chrono::steady_clock::time_point::max();
+        stops = true;
+      }
     }
     if (abandons) {
-      abandon_();
+      leaves ? ends_.leave() : ends_.abandon();
+    }
+    if (stops) {
+      request_stop();
     }
   }
 }
 
 void Control::read_signal() {
   signalfd_siginfo info{};
-  if (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    request_stop();
+  if (::read(signals_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) {
+    return;
   }
+  bool stopping = false;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping = stop_ || stop_now_;
+  }
+  if (ends_.leave && !stopping) {
+    ends_.leave();
+  }
+  request_stop();
+}
+
+// Nobody gives commands any more: `run` is gone, or what launched this server is.
+void Control::input_ended() {
+  const auto run_lives = ends_.run_lives ? ends_.run_lives() : std::optional<bool>(false);
+  bool stopping = false;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping = stop_ || stop_now_;
+    if (!stopping && ends_.leave && !run_lives) {
+      input_ended_stop_ = std::chrono::steady_clock::now() + kSignalAfterInput;
+      return;
+    }
+  }
+  if (!stopping && ends_.leave && *run_lives) {
+    ends_.leave();
+  }
+  request_stop();
 }
 
 // False at the end of the input.

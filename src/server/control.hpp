@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -35,10 +36,20 @@ class Control {
     staged,    // notify_staged() was called
   };
 
-  // `supervised`: commands come on standard input, and its end means stop. `abandon` runs on Control's thread
-  // when the process must end without the help of the others: a stop before serving(), or after
-  // kStopDeadline. It must not return.
-  Control(bool supervised, std::function<void()> abandon);
+  // How the process ends without the help of the others: on Control's thread; they do not return.
+  struct Ends {
+    // A stop before serving(), or after kStopDeadline.
+    std::function<void()> abandon;
+    // Where servers that end are started again: at a signal, which is not meant for this one alone, and at
+    // the end of the input while `run` lives. What this server shares stays as it is. May be empty: then
+    // these mean stop.
+    std::function<void()> leave;
+    // Whether `run` lives; nothing where this host cannot know.
+    std::function<std::optional<bool>()> run_lives;
+  };
+
+  // `supervised`: commands come on standard input, and its end means stop.
+  Control(bool supervised, Ends ends);
   ~Control();
 
   // From now on a stop is an event and no longer the end.
@@ -46,6 +57,11 @@ class Control {
   Event wait(std::chrono::milliseconds time);
 
   void request_stop();
+  // The server could not start and ends by itself: within kStopDeadline, or at once as at a signal.
+  void failed();
+  // The exchange with the other nodes is broken: this server cannot go on. Where servers are started again it
+  // ends as at a signal (and this does not return); elsewhere it stops by itself.
+  void exchange_failed();
   void stop_now();
   void notify_staged();
 
@@ -53,12 +69,13 @@ class Control {
   void listen();
   void read_signal();
   bool read_commands();
+  void input_ended();
   void obey(const std::string& line);
   void wake() const;
   [[nodiscard]] int milliseconds_left();
 
   const bool supervised_;
-  const std::function<void()> abandon_;
+  const Ends ends_;
   UniqueFd signals_;
   UniqueFd wake_;
   std::string input_;
@@ -70,6 +87,8 @@ class Control {
   bool stop_ = false;
   bool stop_told_ = false;
   bool stop_now_ = false;
+  bool failed_ = false;
+  std::chrono::steady_clock::time_point input_ended_stop_ = std::chrono::steady_clock::time_point::max();
   bool report_ = false;
   bool staged_ = false;
   std::chrono::steady_clock::time_point stop_by_ = std::chrono::steady_clock::time_point::max();

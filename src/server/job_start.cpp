@@ -1,8 +1,11 @@
 #include "server/job_start.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "catalog/catalog_builder.hpp"
 #include "ipc/admin.hpp"
@@ -67,13 +70,65 @@ Status JobStart::open_origins() {
   return {};
 }
 
+Session::Expected JobStart::expected_session() const {
+  Session::Expected expected;
+  for (std::uint32_t k = 0; k < origins_.size(); ++k) {
+    expected.datasets.push_back({parts_.options.datasets[k].mount, origins_[k]->canonical_name()});
+  }
+  expected.stripe_bytes = parts_.options.stripe_bytes;
+  return expected;
+}
+
+Status JobStart::offer(std::vector<std::unique_ptr<Catalog>> catalogs, std::uint32_t generation,
+                       const Session& session) {
+  for (std::uint32_t k = 0; k < catalogs.size(); ++k) {
+    FOREBAY_TRY(services_->catalog.publish(DatasetIndex{k}, session.catalog_path(k)));
+    offered_.push_back(catalogs[k]->view().header().checksum);
+  }
+  catalogs_ = std::move(catalogs);
+  generation_ = generation;
+  return {};
+}
+
+// Of the sets that nodes have, the one that served last, of these the one that most have. (There is one,
+// unless a node comes back from a time when others began anew.)
+void JobStart::agree(const std::vector<nlohmann::json>& said) {
+  using Sums = std::vector<std::uint64_t>;
+  struct Offer {
+    std::uint32_t generation = 0;
+    std::vector<NodeIndex> holders;
+  };
+  std::map<Sums, Offer> offers;
+  for (std::uint32_t node = 0; node < said.size(); ++node) {
+    const auto sums = said[node].value("catalogs", Sums());
+    if (sums.size() == origins_.size()) {
+      Offer& offer = offers[sums];
+      offer.generation = std::max(offer.generation, said[node].value("generation", std::uint32_t{0}));
+      offer.holders.push_back(NodeIndex{node});
+    }
+  }
+  const auto best = std::max_element(offers.begin(), offers.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.second.generation, a.second.holders.size()) <
+           std::pair(b.second.generation, b.second.holders.size());
+  });
+  if (best != offers.end()) {
+    agreed_ = best->first;
+    holders_ = best->second.holders;
+  }
+  if (!keeps_offered()) {
+    catalogs_.clear();
+  }
+}
+
 Status JobStart::hello(const Result<JobNode>& mine) {
   Result<nlohmann::json> said = nlohmann::json();
   if (mine.ok()) {
     said = nlohmann::json{{"name", json_text_of_bytes(mine->name)},
                           {"host", json_text_of_bytes(mine->host)},
                           {"session", json_text_of_bytes(mine->session)},
-                          {"capacity_bytes", mine->capacity_bytes}};
+                          {"capacity_bytes", mine->capacity_bytes},
+                          {"catalogs", offered_},
+                          {"generation", generation_}};
   } else {
     said = mine.error();
   }
@@ -89,6 +144,7 @@ Status JobStart::hello(const Result<JobNode>& mine) {
                                            " (names decide who owns what) start one server a node"};
     }
   }
+  agree(all);
   return {};
 }
 
@@ -104,26 +160,31 @@ Result<StagedDatasets> JobStart::make_datasets(Session& session) {
   StagedDatasets datasets;
   for (std::uint32_t k = 0; k < origins_.size(); ++k) {
     Result<nlohmann::json> outcome = nlohmann::json();
-    auto catalog = make_catalog(k, session);
-    if (catalog.ok()) {
-      catalogs_.push_back(std::make_unique<Catalog>(std::move(catalog).value()));
-      const std::string& mount = parts_.options.datasets[k].mount;
-      const auto state = session.add_dataset(k, *catalogs_.back(), mount, origins_[k]->is_posix());
-      if (state.ok()) {
-        datasets.push_back({origins_[k].get(), catalogs_.back().get(), *state, mount});
-      } else {
-        outcome = state.error();
-      }
+    const auto state = make_state(k, session);
+    if (state.ok()) {
+      datasets.push_back({origins_[k].get(), catalogs_[k].get(), *state, parts_.options.datasets[k].mount});
     } else {
-      outcome = std::move(catalog).error();
+      outcome = state.error();
     }
     FOREBAY_TRY(parts_.rendezvous.meet(round_of(StartRound::fetched, k), outcome));
   }
   return datasets;
 }
 
+Result<StateView> JobStart::make_state(std::uint32_t k, Session& session) {
+  if (keeps_offered()) {
+    return session.state(k);
+  }
+  FOREBAY_ASSIGN(catalog, make_catalog(k, session));
+  catalogs_.push_back(std::make_unique<Catalog>(std::move(catalog)));
+  return session.add_dataset(k, *catalogs_.back(), parts_.options.datasets[k].mount, origins_[k]->is_posix());
+}
+
 Result<Catalog> JobStart::make_catalog(std::uint32_t k, Session& session) {
   const std::string path = session.catalog_path(k);
+  if (goes_on()) {
+    return fetch(k, path);
+  }
   if (parts_.transport.self().value != 0) {
     FOREBAY_TRY(parts_.rendezvous.meet(round_of(StartRound::built, k), nlohmann::json()));
     return fetch_catalog(parts_.transport, NodeIndex{0}, DatasetIndex{k}, path);
@@ -132,6 +193,16 @@ Result<Catalog> JobStart::make_catalog(std::uint32_t k, Session& session) {
   const Result<nlohmann::json> outcome =
       catalog.ok() ? Result<nlohmann::json>(nlohmann::json()) : Result<nlohmann::json>(catalog.error());
   FOREBAY_TRY(parts_.rendezvous.meet(round_of(StartRound::built, k), outcome));
+  return catalog;
+}
+
+// From one of those that have it, not all from the same one.
+Result<Catalog> JobStart::fetch(std::uint32_t k, const std::string& path) {
+  const NodeIndex from = holders_[parts_.transport.self().value % holders_.size()];
+  FOREBAY_ASSIGN(catalog, fetch_catalog(parts_.transport, from, DatasetIndex{k}, path));
+  if (catalog.view().header().checksum != (*agreed_)[k]) {
+    return Error{Code::corrupt, fmt::format("node {} sent another catalog than it has", from.value)};
+  }
   return catalog;
 }
 

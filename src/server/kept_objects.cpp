@@ -28,30 +28,82 @@ void note_kept(const StateView& state, std::uint32_t self, std::uint32_t node,
   }
 }
 
+// What a dataset's state table is to say, while it may still say what an earlier server left.
+struct Seen {
+  explicit Seen(const StateView& state)
+      : stripes(state.header().stripe_count), whole(state.header().entry_count) {}
+  std::vector<bool> stripes;  // present
+  std::vector<bool> whole;    // by entry
+};
+
+// Readers may be looking: what is right already is not touched, and a stripe's bytes are never others under
+// one word.
+void mark_present(const StateView& state, std::uint32_t stripe, std::uint64_t checksum) {
+  if (state.phase(stripe) == StripePhase::present) {
+    if (state.checksum(stripe) == checksum) {
+      return;
+    }
+    state.set_absent(stripe);
+  }
+  state.set_present(stripe, checksum);
+}
+
+void mark_absent(const StateView& state, std::uint32_t stripe) {
+  if (state.phase(stripe) == StripePhase::present) {
+    state.set_absent(stripe);
+  } else if (state.phase(stripe) != StripePhase::absent) {
+    state.set_phase(stripe, StripePhase::absent);
+  }
+  state.set_absent_hint(stripe, 0);  // It names a node of another job.
+}
+
+void clear_unseen(const StagedDataset& dataset, const Seen& seen) {
+  for_each_object(dataset.view(), [&](std::uint32_t index, const CatalogEntry& entry) {
+    if (!seen.whole[index] && dataset.state.buffer_inode(index) != 0) {
+      dataset.state.publish_inode(index, 0);
+    }
+    for (std::uint32_t number = 0; number < stripe_total(shape_of(dataset, entry)); ++number) {
+      if (!seen.stripes[stripe_index(entry, number)]) {
+        mark_absent(dataset.state, stripe_index(entry, number));
+      }
+    }
+  });
+}
+
 }  // namespace
 
 std::uint64_t mark_kept(const StagedDatasets& datasets, ObjectStore& store) {
   std::uint64_t stripes = 0;
+  std::vector<Seen> seen;
+  for (const auto& dataset : datasets) {
+    seen.emplace_back(dataset.state);
+  }
   store.visit_kept([&](const KeptStripe& kept) {
-    for (const auto& dataset : datasets) {
+    for (std::size_t k = 0; k < datasets.size(); ++k) {
+      const StagedDataset& dataset = datasets[k];
       const std::uint32_t index = dataset.view().find_identity(kept.object);
       if (index == kNoEntry) {
         continue;
       }
       const std::uint32_t holder = dataset.view().entry(index).count;
       const CatalogEntry& entry = dataset.view().entry(holder);
-      if (holder != index || !same_shape(shape_of(dataset, entry), kept)) {
+      if (holder != index || dataset.state.bypassed(holder) || !same_shape(shape_of(dataset, entry), kept)) {
         return false;
       }
-      dataset.state.set_present(stripe_index(entry, kept.stripe), kept.checksum);
+      mark_present(dataset.state, stripe_index(entry, kept.stripe), kept.checksum);
+      seen[k].stripes[stripe_index(entry, kept.stripe)] = true;
       if (kept.whole_inode != 0) {
         dataset.state.publish_inode(holder, kept.whole_inode);
+        seen[k].whole[holder] = true;
       }
       ++stripes;
       return true;
     }
     return false;
   });
+  for (std::size_t k = 0; k < datasets.size(); ++k) {
+    clear_unseen(datasets[k], seen[k]);
+  }
   return stripes;
 }
 

@@ -9,8 +9,8 @@
 
 namespace forebay {
 
-// Marks present in the state tables what this node's buffer kept of the job's objects. Returns how many
-// stripes.
+// Makes the state tables say what this node's buffer kept of the job's objects, whatever they said before:
+// what is bypassed or not there is absent. Clients may be reading them. Returns how many stripes are present.
 std::uint64_t mark_kept(const StagedDatasets& datasets, ObjectStore& store);
 
 // Notes, for what this node owns and does not have, which other node kept it (set_kept_elsewhere), so that

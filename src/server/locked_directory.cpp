@@ -6,10 +6,12 @@
 #include <time.h>
 
 #include <filesystem>
+#include <thread>
 #include <vector>
 
 #include "common/log.hpp"
 #include "common/path_io.hpp"
+#include "server/session_control.hpp"
 #include "server/session_tree.hpp"
 
 namespace forebay {
@@ -34,6 +36,9 @@ void remove_if_left_over(const std::string& directory) {
   constexpr time_t kUnlockedGraceSeconds = 60;
   const bool unlocked = !lock.valid() && ::access((directory + "/lock").c_str(), F_OK) != 0;
   if (!lock.valid() && !(unlocked && ::time(nullptr) - info.st_mtime > kUnlockedGraceSeconds)) {
+    return;
+  }
+  if (awaits_restart(directory)) {
     return;
   }
   if (const auto removed = remove_deep_tree(directory); !removed.ok()) {
@@ -85,6 +90,39 @@ Result<UniqueFd> make_locked_directory(const std::string& directory) {
     return error_from_errno("cannot lock " + directory);
   }
   return lock;
+}
+
+Result<UniqueFd> take_over_locked_directory(const std::string& directory,
+                                            std::chrono::milliseconds patience) {
+  using Clock = std::chrono::steady_clock;
+  constexpr std::chrono::milliseconds kTryEvery{5};  // A holder's end cannot be waited for otherwise.
+  struct stat info {};
+  if (::lstat(directory.c_str(), &info) != 0) {
+    return error_from_errno("cannot stat " + directory);
+  }
+  if (!S_ISDIR(info.st_mode) || info.st_uid != ::geteuid() || (info.st_mode & 07777) != 0700) {
+    return Error{Code::permission, directory + " is not a private directory of this user"};
+  }
+  const std::string path = directory + "/lock";
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd.valid()) {
+    return error_from_errno("cannot open " + path);
+  }
+  const auto deadline = Clock::now() + patience;
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) {
+      return error_from_errno("cannot lock " + directory);
+    }
+    if (Clock::now() >= deadline) {
+      return Error{Code::unavailable, directory + " is in use (another server holds it)"};
+    }
+    std::this_thread::sleep_for(kTryEvery);
+  }
+  // Whoever held it may have removed it meanwhile.
+  if (::fstat(fd.get(), &info) != 0 || info.st_nlink == 0) {
+    return Error{Code::not_found, directory + " is gone"};
+  }
+  return fd;
 }
 
 void sweep_left_over_directories(const std::string& root) {

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <optional>
 #include <thread>
 
 #include "common/chunk.hpp"
 #include "common/executor.hpp"
 #include "server/control.hpp"
+#include "server/run_claim.hpp"
 #include "server/server.hpp"
 #include "server/session_tree.hpp"
 #include "transport/mpi/mpi_engine.hpp"
@@ -43,6 +45,14 @@ void raise_limits() {
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
   }
+}
+
+// Whether the `run` that starts servers again lives; nothing where it is on another host.
+std::optional<bool> run_lives(const NodePlaces& places) {
+  if (places.run_claim.empty()) {
+    return std::nullopt;
+  }
+  return RunClaim::is_held(places.run_claim);
 }
 
 // The end without the others: this node's session does not outlive it.
@@ -78,8 +88,19 @@ int serve_main(const ServeOptions& options) {
   }
   const NodePlaces places = places_of(options, (*engine)->self().value);
   log_start(places.name, options.log_level);
-  Control control(options.supervised && (*engine)->self().value == 0,
-                  [&places] { abandon(places.session_directory); });
+  Control::Ends ends;
+  ends.abandon = [&places] { abandon(places.session_directory); };
+  if (options.supervised) {
+    ends.run_lives = [&places] { return run_lives(places); };
+    ends.leave = [&places] {
+      if (!run_lives(places).value_or(true)) {
+        abandon(places.session_directory);
+      }
+      log_info("ends as it is: the session is there for the servers that are started next");
+      ::_exit(1);
+    };
+  }
+  Control control(options.supervised && (*engine)->self().value == 0, ends);
   int exit_code = 1;
   // MPI belongs to the main thread; everything else happens on others.
   std::thread conductor([&] {
@@ -87,9 +108,12 @@ int serve_main(const ServeOptions& options) {
     exit_code = server.run();
   });
   const Status exchanged = (*engine)->run();
-  conductor.join();
   if (!exchanged.ok()) {
     log_error("{}", exchanged.error().text);
+    control.exchange_failed();
+  }
+  conductor.join();
+  if (!exchanged.ok()) {
     return exit_code == 0 ? 1 : exit_code;
   }
   return exit_code;

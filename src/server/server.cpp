@@ -14,6 +14,7 @@
 #include "server/kept_objects.hpp"
 #include "server/partial_mode.hpp"
 #include "server/path_selection.hpp"
+#include "server/run_claim.hpp"
 #include "server/supervision.hpp"
 #include "stage/peer_messages.hpp"
 
@@ -26,6 +27,9 @@ std::uint16_t number_of(StartRound round) {
 }
 
 constexpr std::array<PeerOp, 1> kStopRequest{PeerOp::stop};
+
+// How long a server that was killed may take to be gone.
+constexpr std::chrono::milliseconds kTakeUpPatience{5000};
 
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
@@ -46,6 +50,10 @@ NodePlaces places_of(const ServeOptions& options, std::uint32_t rank) {
     places.name = fmt::format("node{}", rank);
     places.session_directory += fmt::format(".{}", rank);
     places.buffer_directory += "/" + places.name;
+  }
+  if (const std::string claim = RunClaim::path_of(options.session_root);
+      options.supervised && RunClaim::is_held(claim)) {
+    places.run_claim = claim;
   }
   return places;
 }
@@ -69,7 +77,9 @@ int Server::run() {
   if (started.ok()) {
     control_.serving();
     serve_until_stopped();
+    orderly_ = true;
   } else {
+    control_.failed();
     if (exit_code_ == 0) {
       exit_code_ = started.error().code == Code::bad_argument ? kExitUsage : kExitFailed;
     }
@@ -99,16 +109,56 @@ Result<std::unique_ptr<ObjectStore>> Server::open_store() const {
 
 Result<JobNode> Server::join() {
   FOREBAY_TRY(job_.open_origins());
-  FOREBAY_ASSIGN(session, Session::create(places_.session_directory));
-  session_ = std::move(session);
+  FOREBAY_ASSIGN(taken, take_up_session());
+  if (taken) {
+    session_ = std::move(taken->session);
+  } else {
+    FOREBAY_TRY(begin_session());
+  }
   FOREBAY_ASSIGN(store, open_store());
   store_ = std::move(store);
+  if (taken && session_.keeps_objects_in(store_->objects_directory(), store_->device())) {
+    FOREBAY_TRY(job_.offer(std::move(taken->catalogs), session_.control().generation, session_));
+  } else if (taken) {
+    log_warning("the buffer is not where it was: a new session begins");
+    FOREBAY_TRY(begin_session());
+  }
   return JobNode{places_.name, places_.host, places_.session_directory, store_->usage().capacity_bytes};
+}
+
+// What is there from servers before. Nothing where there is none, or none that can go on.
+Result<std::optional<Session::TakenUp>> Server::take_up_session() {
+  if (options_.restart == 0) {
+    return std::optional<Session::TakenUp>();
+  }
+  auto taken = Session::take_up(places_.session_directory, job_.expected_session(), kTakeUpPatience);
+  if (taken.ok()) {
+    return std::optional(std::move(taken).value());
+  }
+  if (taken.error().code != Code::not_found) {
+    return Error{std::move(taken).error()};
+  }
+  return std::optional<Session::TakenUp>();
+}
+
+// A new one, in the place of any other. Who has mapped the other one goes on with what is local.
+Status Server::begin_session() {
+  if (session_.published()) {
+    session_.set_phase(SessionPhase::stopped);
+  }
+  session_ = {};
+  FOREBAY_ASSIGN(session, Session::create(places_.session_directory));
+  session_ = std::move(session);
+  return options_.supervised ? session_.expect_restart(places_.run_claim) : Status();
 }
 
 Status Server::start() {
   transport_.serve(router_);
   FOREBAY_TRY(job_.hello(join()));
+  if (session_.published() && !job_.keeps_offered()) {
+    log_warning("the other nodes go on with another catalog: a new session begins");
+    FOREBAY_TRY(begin_session());
+  }
   FOREBAY_ASSIGN(datasets, job_.make_datasets(session_));
   const Ownership ownership = assign_owners(datasets, job_.ring_members());
   const PartialMode partial_mode =
@@ -116,9 +166,10 @@ Status Server::start() {
                       ownership.assigned_bytes[transport_.self().value], options_.stripe_bytes);
   core_ = std::make_unique<NodeCore>(
       std::move(datasets), *store_, transport_,
-      NodeCore::Options{options_.io_threads, (options_.bandwidth_bytes_per_s + transport_.node_count() - 1) /
-                                                 transport_.node_count(),
-                        partial_mode.materialise_max_bytes, partial_mode.replica_room_bytes});
+      NodeCore::Options{
+          options_.io_threads,
+          (options_.bandwidth_bytes_per_s + transport_.node_count() - 1) / transport_.node_count(),
+          partial_mode.materialise_max_bytes, partial_mode.replica_room_bytes});
   if (leads()) {
     announce_plan(ownership);
   }
@@ -136,26 +187,55 @@ Status Server::start() {
   router_.add({PeerOp::admin}, *admin_);
   router_.add({PeerOp::read_chunk, PeerOp::stage_stripe, PeerOp::invalidate, PeerOp::kept_stripes},
               core_->peer_service);
+  FOREBAY_TRY(take_up_marks());
   FOREBAY_TRY(take_up_kept());
 
   gate_ = std::make_unique<ClientGate>(*core_, *admin_, session_);
-  Result<nlohmann::json> ready = nlohmann::json();
-  if (auto published = session_.publish(
-          {transport_.self().value, transport_.node_count(), store_->objects_directory(), store_->device(),
-           partial_mode.materialise_max_bytes});
-      !published.ok()) {
-    ready = std::move(published).error();
-  } else if (auto listening = SocketServer::start(session_.socket_path(), *gate_); listening.ok()) {
-    socket_ = std::move(listening).value();
-    session_.set_phase(SessionPhase::serving);
-  } else {
-    ready = std::move(listening).error();
-  }
-  FOREBAY_TRY(rendezvous_.meet(number_of(StartRound::serving), ready));
+  const Status served =
+      serve_clients({transport_.self().value, transport_.node_count(), store_->objects_directory(),
+                     store_->device(), partial_mode.materialise_max_bytes});
+  FOREBAY_TRY(rendezvous_.meet(number_of(StartRound::serving), served.ok()
+                                                                   ? Result<nlohmann::json>(nlohmann::json())
+                                                                   : Result<nlohmann::json>(served.error())));
+  tell_marks();
   if (leads()) {
     announce_ready();
   }
   return start_staging();
+}
+
+Status Server::serve_clients(const Session::Identification& id) {
+  FOREBAY_TRY(session_.publish(id));
+  FOREBAY_ASSIGN(socket, SocketServer::start(session_.socket_path(), *gate_));
+  socket_ = std::move(socket);
+  session_.beat();
+  session_.set_phase(SessionPhase::serving);
+  return {};
+}
+
+// What clients of any node marked while there was nobody to tell the others.
+Status Server::take_up_marks() {
+  if (!job_.goes_on()) {
+    return {};
+  }
+  marks_ = std::make_unique<BypassUnion>(core_->datasets, transport_);
+  router_.add({PeerOp::bypassed}, *marks_);
+  FOREBAY_ASSIGN(all, rendezvous_.meet(number_of(StartRound::bypassed), marks_->summary()));
+  return marks_->join(all);
+}
+
+// What they marked before they could see that this server serves.
+void Server::tell_marks() const {
+  if (!marks_) {
+    return;
+  }
+  std::vector<InvalidateItem> items;
+  for (const ObjectKey entry : marks_->marked_since()) {
+    items.push_back({entry.dataset, entry.entry, static_cast<std::uint32_t>(InvalidateScope::entry)});
+  }
+  if (!items.empty()) {
+    core_->invalidator.invalidate(items, nullptr);
+  }
 }
 
 Status Server::take_up_kept() {
@@ -357,7 +437,8 @@ void Server::on_request(NodeIndex, std::span<const std::byte>, std::unique_ptr<R
 }
 
 void Server::tear_down() {
-  if (core_) {
+  const bool goes_on = !orderly_ && options_.supervised && session_.published();
+  if (core_ && !goes_on) {
     session_.set_phase(SessionPhase::stopped);
   }
   socket_.reset();
@@ -374,6 +455,10 @@ void Server::tear_down() {
   core_.reset();
   gate_.reset();
   store_.reset();
+  marks_.reset();
+  if (goes_on) {
+    session_.leave();
+  }
   session_ = {};
 }
 

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "ipc/socket_server.hpp"
 #include "server/admin_service.hpp"
+#include "server/bypass_union.hpp"
 #include "server/client_gate.hpp"
 #include "server/control.hpp"
 #include "server/job_start.hpp"
@@ -22,6 +24,8 @@ struct NodePlaces {
   std::string host;
   std::string session_directory;
   std::string buffer_directory;
+  std::string
+      run_claim;  // of the `run` that starts servers again, on its host (server/run_claim.hpp); else empty
 };
 NodePlaces places_of(const ServeOptions& options, std::uint32_t rank);
 
@@ -38,8 +42,13 @@ class Server final : private RequestHandler {
  private:
   Status start();
   Result<JobNode> join();
+  Status begin_session();
+  Result<std::optional<Session::TakenUp>> take_up_session();
   Result<std::unique_ptr<ObjectStore>> open_store() const;
+  Status take_up_marks();
   Status take_up_kept();
+  Status serve_clients(const Session::Identification& id);
+  void tell_marks() const;
   void announce_plan(const Ownership& ownership) const;
   void announce_ready() const;
   Status start_staging();
@@ -63,11 +72,13 @@ class Server final : private RequestHandler {
   Session session_;
   std::unique_ptr<ObjectStore> store_;
   std::unique_ptr<NodeCore> core_;
+  std::unique_ptr<BypassUnion> marks_;  // Where the session goes on.
   std::unique_ptr<AdminService> admin_;
   std::unique_ptr<ClientGate> gate_;
   std::unique_ptr<SocketServer> socket_;
   std::thread staged_waiter_;
   bool staging_ = false;
+  bool orderly_ = false;   // The job was asked to stop: nothing goes on after it.
   nlohmann::json staged_;  // By staged_waiter_, before it notifies.
   int exit_code_ = 0;
 };

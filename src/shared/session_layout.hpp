@@ -65,6 +65,11 @@ struct ControlPage {
   uint32_t dataset_count;
   uint32_t generation;  // How often servers took this session up again after others died. For people.
   uint64_t materialise_max_bytes;          // Larger objects are opened in partial mode.
+  // A `forebay run` starts servers again that died: the session is not left over while it lives. On its own
+  // host run_claim is the directory it holds (server/run_claim.hpp); elsewhere it is empty.
+  uint32_t restartable;
+  uint32_t reserved;
+  char run_claim[kMountBytesMax];
   char objects_directory[kMountBytesMax];  // whole objects are objects_directory/<first 2>/<32 hex digits of
                                            // Identity>
   DatasetRecord datasets[kDatasetsMax];

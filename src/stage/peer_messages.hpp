@@ -48,6 +48,15 @@ struct KeptStripesRequest {
 // The most stripes one KeptStripesRequest asks for: their bits fit an answer.
 inline constexpr std::uint32_t kKeptStripesMax = 8u << 20;
 
+// Answer: from the `first` on, the numbers of the dataset's entries that are bypassed, uint32_t[], as many as
+// fit.
+struct BypassedRequest {
+  PeerOp op = PeerOp::bypassed;
+  std::uint16_t reserved = 0;
+  std::uint32_t dataset = 0;
+  std::uint64_t first = 0;
+};
+
 // What a request asks; a value that names nothing when it is too short.
 inline PeerOp peer_op_of(std::span<const std::byte> request) {
   std::uint16_t op = 0;

@@ -15,6 +15,7 @@ enum class PeerOp : std::uint16_t {
   stage_stripe = 19,  // PeerService: make a stripe present that the node owns (stage/peer_messages.hpp)
   rendezvous = 24,    // Rendezvous: wait for all nodes, exchange what each says (server/rendezvous.hpp)
   admin = 25,         // AdminService: JSON, a node's part of a verb's question
+  bypassed = 27,  // BypassUnion: which entries are bypassed on the node (server/bypass_union.hpp)
   stop = 26,          // Server: stop serving (to node 0: make everybody stop)
 };
 

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   if (argc < 4) {
     std::cerr
         << "usage: serve_main SESSION BUFFER ORIGIN [simulate=1] [capacity=N] [stripe=N] [prefetch=off] "
-           "[standalone=1] [supervised=1]\n";
+           "[standalone=1] [supervised=1] [restart=N]\n";
     return 2;
   }
   forebay::ServeOptions options;
@@ -34,6 +34,8 @@ int main(int argc, char** argv) {
       options.prefetch = forebay::PrefetchMode::off;
     } else if (key == "standalone") {
       options.standalone_prefetch = value == "1";
+    } else if (key == "restart") {
+      options.restart = static_cast<std::uint32_t>(std::strtoul(value.c_str(), nullptr, 10));
     } else if (key == "supervised") {
       options.supervised = value == "1";
     } else {
