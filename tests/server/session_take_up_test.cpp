@@ -47,7 +47,7 @@ struct Root {
             .ok());
     const auto catalog = Catalog::load(session.catalog_path(0)).value();
     BOOST_TEST_REQUIRE(session.add_dataset(0, catalog, kMount, true).ok());
-    BOOST_TEST_REQUIRE(session.publish({0, 4, "/objects", 1}).ok());
+    BOOST_TEST_REQUIRE(session.publish({0, 4, "/objects", 1, 0}).ok());
     session.set_phase(SessionPhase::serving);
     std::ofstream(session.socket_path()) << "";
     return session;
@@ -108,7 +108,7 @@ BOOST_FIXTURE_TEST_CASE(a_session_is_taken_up_in_place, Root) {
     BOOST_TEST(taken->session.state(0).buffer_inode(3) == 12345U);
     BOOST_TEST(taken->session.keeps_objects_in("/objects", 1));
     BOOST_TEST(!taken->session.keeps_objects_in("/objects.2", 1));
-    BOOST_TEST(taken->session.publish({1, 3, "/objects", 1}).ok());
+    BOOST_TEST(taken->session.publish({1, 3, "/objects", 1, 0}).ok());
     BOOST_TEST(page.heartbeat_ns == beat);
     BOOST_TEST(page.generation == 1U);
     BOOST_TEST(page.node == 1U);

@@ -36,7 +36,7 @@ BOOST_FIXTURE_TEST_CASE(a_session_is_private_and_gone_in_the_end, Root) {
     BOOST_TEST(::stat(session->directory().c_str(), &info) == 0);
     BOOST_TEST((info.st_mode & 07777) == 0700U);
     BOOST_TEST(session->control().magic == 0U);
-    BOOST_TEST(session->publish({0, 1, "/objects", 1}).ok());
+    BOOST_TEST(session->publish({0, 1, "/objects", 1, 0}).ok());
     BOOST_TEST(session->control().magic == kControlMagic);
   }
   BOOST_TEST(!fs::exists(place("one")));
