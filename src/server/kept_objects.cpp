@@ -72,6 +72,12 @@ void clear_unseen(const StagedDataset& dataset, const Seen& seen) {
 
 }  // namespace
 
+void mark_all_absent(const StateView& state) {
+  for (std::uint32_t stripe = 0; stripe < state.header().stripe_count; ++stripe) {
+    mark_absent(state, stripe);
+  }
+}
+
 std::uint64_t mark_kept(const StagedDatasets& datasets, ObjectStore& store) {
   std::uint64_t stripes = 0;
   std::vector<Seen> seen;

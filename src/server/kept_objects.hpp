@@ -9,6 +9,10 @@
 
 namespace forebay {
 
+// To be called before a buffer is opened again under clients that read by stripe: what it lost track of may
+// be made a hole then. mark_kept() says what is present after all.
+void mark_all_absent(const StateView& state);
+
 // Makes the state tables say what this node's buffer kept of the job's objects, whatever they said before:
 // what is bypassed or not there is absent. Clients may be reading them. Returns how many stripes are present.
 std::uint64_t mark_kept(const StagedDatasets& datasets, ObjectStore& store);

@@ -112,6 +112,9 @@ Result<JobNode> Server::join() {
   FOREBAY_ASSIGN(taken, take_up_session());
   if (taken) {
     session_ = std::move(taken->session);
+    for (std::uint32_t k = 0; k < taken->catalogs.size(); ++k) {
+      mark_all_absent(session_.state(k));
+    }
   } else {
     FOREBAY_TRY(begin_session());
   }

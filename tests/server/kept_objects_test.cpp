@@ -61,6 +61,17 @@ struct Left {
 
 }  // namespace
 
+BOOST_FIXTURE_TEST_CASE(readers_by_stripe_see_that_a_buffer_was_opened_again, Left) {
+  const auto word = state().stripe_word(stripe("a"));
+  const auto inode = state().buffer_inode(entry("a"));
+  mark_all_absent(state());
+  BOOST_TEST((state().phase(stripe("a")) == StripePhase::absent));
+  BOOST_TEST(state().buffer_inode(entry("a")) == inode);
+  BOOST_TEST(take_up() == 3U);
+  BOOST_TEST((state().phase(stripe("a")) == StripePhase::present));
+  BOOST_TEST(!state().still_present(stripe("a"), word));
+}
+
 BOOST_FIXTURE_TEST_CASE(words_that_are_right_stay_as_they_are, Left) {
   const auto before = memory;
   BOOST_TEST(state().buffer_inode(entry("a")) != 0U);
