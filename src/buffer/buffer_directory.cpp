@@ -331,15 +331,6 @@ Result<std::uint64_t> BufferDirectory::publish(const Identity& identity) const {
   return replaced;
 }
 
-Status BufferDirectory::demote(const Identity& identity) const {
-  const ObjectName part(identity, FileForm::part);
-  const ObjectName whole(identity, FileForm::whole);
-  if (::renameat(objects_.get(), whole.c_str(), objects_.get(), part.c_str()) != 0) {
-    return error_from_errno("cannot rename " + path_of(identity, FileForm::whole));
-  }
-  return {};
-}
-
 Result<bool> BufferDirectory::unlink(const Identity& identity, FileForm form) const {
   const ObjectName name(identity, form);
   if (::unlinkat(objects_.get(), name.c_str(), 0) == 0) {

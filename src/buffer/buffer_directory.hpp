@@ -71,8 +71,6 @@ class BufferDirectory {
 
   // .part to published name; an object already there is replaced and its size returned, otherwise 0.
   Result<std::uint64_t> publish(const Identity& identity) const;
-  // Published name to .part.
-  Status demote(const Identity& identity) const;
   // Returns whether there was one.
   Result<bool> unlink(const Identity& identity, FileForm form) const;
   // Code: not_found.

@@ -259,9 +259,11 @@ class TakeUp {
     }
     const std::size_t good = kept_.entries.size() - out;
     const bool whole = good == stripe_count(shape);
-    const Status settled = good == 0 ? Status{}
-                           : whole   ? make_whole(file)
-                                     : make_part(file, shape, std::span(kept_.entries).subspan(out), bytes);
+    std::uint64_t inode = file.inode;
+    const Status settled =
+        good == 0 ? Status{}
+        : whole   ? make_whole(file)
+                  : make_part(file, shape, std::span(kept_.entries).subspan(out), bytes, &inode);
     if (good == 0 || !settled.ok()) {
       if (!settled.ok()) {
         log_warning("{} (it is staged again)", settled.error().text);
@@ -274,7 +276,8 @@ class TakeUp {
     }
     kept_.used_bytes += bytes;
     if (!whole) {
-      kept_.part_inodes.push_back(file.inode);
+      kept_.part_inodes.push_back(inode);
+      inodes_changed_ = inodes_changed_ || inode != file.inode;
     }
     for (IndexEntry& entry : std::span(kept_.entries).subspan(out)) {
       entry.inode = whole ? file.inode : 0;
@@ -303,12 +306,44 @@ class TakeUp {
   }
 
   Status make_part(const FoundFile& file, const ObjectShape& shape, std::span<const IndexEntry> good,
-                   std::uint64_t good_bytes) {
+                   std::uint64_t good_bytes, std::uint64_t* inode) {
     if (file.form == FileForm::whole) {
-      FOREBAY_TRY(directory_.demote(file.object));
+      FOREBAY_TRY(copy_to_part(file, shape, good, inode));
+    } else {
+      FOREBAY_TRY(punch_rest(file, shape, good, good_bytes));
     }
-    FOREBAY_TRY(punch_rest(file, shape, good, good_bytes));
     return seal(file.object, FileForm::part);
+  }
+
+  // Some process may have the published file open or mapped, and its bytes stay as they are: those that were
+  // lost track of are good, too. The stripes that are offered go into a file of their own.
+  Status copy_to_part(const FoundFile& file, const ObjectShape& shape, std::span<const IndexEntry> good,
+                      std::uint64_t* inode) {
+    const std::string what = directory_.path_of(file.object, FileForm::part);
+    FOREBAY_ASSIGN(from, directory_.open_for_reading(file.object, FileForm::whole));
+    FOREBAY_ASSIGN(to, directory_.create_part(file.object, BufferDirectory::PartMode::writable));
+    struct stat info {};
+    if (::ftruncate(to.get(), static_cast<off_t>(shape.bytes)) != 0 || ::fstat(to.get(), &info) != 0) {
+      return error_from_errno("cannot size " + what);
+    }
+    std::vector<std::byte> chunk(kChunkBytes);
+    for (const IndexEntry& entry : good) {
+      const std::uint64_t start = entry.stripe * shape.stripe_bytes;
+      for (std::uint64_t done = 0; done < stripe_length(shape, entry.stripe); done += chunk.size()) {
+        chunk.resize(std::min<std::uint64_t>(kChunkBytes, stripe_length(shape, entry.stripe) - done));
+        const auto at = static_cast<off_t>(start + done);
+        FOREBAY_ASSIGN(got, read_fully_at(from.get(), chunk, at, what));
+        if (got != chunk.size()) {
+          return Error{Code::io_error, what + " cannot be made of a file that ends early"};
+        }
+        FOREBAY_TRY(write_fully_at(to.get(), chunk, at, what));
+      }
+      chunk.resize(kChunkBytes);
+    }
+    *inode = info.st_ino;
+    FOREBAY_ASSIGN(was_there, directory_.unlink(file.object, FileForm::whole));
+    static_cast<void>(was_there);
+    return {};
   }
 
   Status punch_rest(const FoundFile& file, const ObjectShape& shape, std::span<const IndexEntry> good,

@@ -17,6 +17,8 @@ ClientCounters sum_of(const ControlPage& page) {
     sum.bypassed += __atomic_load_n(&shard.bypassed, __ATOMIC_RELAXED);
     sum.failures += __atomic_load_n(&shard.failures, __ATOMIC_RELAXED);
     sum.damaged += __atomic_load_n(&shard.damaged, __ATOMIC_RELAXED);
+    sum.partial_opens += __atomic_load_n(&shard.partial_opens, __ATOMIC_RELAXED);
+    sum.partial_bytes += __atomic_load_n(&shard.partial_bytes, __ATOMIC_RELAXED);
   }
   return sum;
 }
@@ -83,7 +85,10 @@ nlohmann::json node_row(const NodeCore& core, const ControlPage* page, const std
           {"peer_bytes_served", core.counters.peer_bytes_served.load()},
           {"damaged", core.counters.damaged.load()},
           {"damaged_opens", clients.damaged},
+          {"partial_opens", clients.partial_opens},
+          {"partial_bytes", clients.partial_bytes},
           {"evicted_objects", core.counters.evicted_objects.load()},
+          {"evicted_stripes", core.counters.evicted_stripes.load()},
           {"does_not_fit", core.counters.does_not_fit.load()},
           {"errors", core.counters.errors.load()},
           {"left_to_origin", core.counters.left_to_origin.load()}};
@@ -115,6 +120,9 @@ nlohmann::json job_report(const StagedDatasets& datasets, const std::vector<nloh
             {"peer", sum(Pointer("/hits/peer"))},
             {"origin", sum(Pointer("/hits/origin"))}}},
           {"failures", sum(Pointer("/failures"))},
+          {"partial_opens", sum(Pointer("/partial_opens"))},
+          {"partial_bytes", sum(Pointer("/partial_bytes"))},
+          {"evicted_stripes", sum(Pointer("/evicted_stripes"))},
           {"errors", sum(Pointer("/errors"))},
           {"damaged", sum(Pointer("/damaged"))},
           {"damaged_opens", sum(Pointer("/damaged_opens"))},

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <random>
 #include <thread>
 
+#include "buffer/index_log.hpp"
 #include "buffer/store_fixture.hpp"
 #include "shared/state_layout.hpp"
 
@@ -125,6 +127,33 @@ BOOST_FIXTURE_TEST_CASE(a_later_run_finds_the_stripes_that_stayed_and_no_other, 
     BOOST_TEST(holds(*store, of, 2));
     BOOST_TEST(store->usage().used_bytes == 2 * kTestStripeBytes);
   }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_published_file_that_is_open_keeps_its_bytes_whatever_the_index_lost, StoreFixture) {
+  open();
+  const ObjectShape of = shape(1, 2 * kTestStripeBytes + 777);
+  const auto inode = land(*store, of);
+  REQUIRE_OK(inode);
+  auto opened = store->open_object(of, *inode);
+  REQUIRE_OK(opened);
+  store.reset();
+  std::filesystem::resize_file(index_path(), std::filesystem::file_size(index_path()) - sizeof(IndexRecord));
+  open();
+  BOOST_TEST(kept(*store).size() == 2u);
+  BOOST_TEST(holds(*store, of, 0));
+  BOOST_TEST(holds(*store, of, 1));
+  const auto bytes_of_open = [&] {
+    std::vector<std::byte> got(of.bytes);
+    BOOST_REQUIRE_EQUAL(::pread(opened->get(), got.data(), got.size(), 0), static_cast<ssize_t>(got.size()));
+    return got;
+  };
+  BOOST_TEST((bytes_of_open() == bytes_of(of, 0, of.bytes)));
+  REQUIRE_OK(land_stripe(*store, of, 2));
+  REQUIRE_OK(store->evict_stripe(of.identity, 0));
+  BOOST_TEST((bytes_of_open() == bytes_of(of, 0, of.bytes)));
+  open();
+  BOOST_TEST(kept(*store).size() == 2u);
+  BOOST_TEST(store->usage().used_bytes == kTestStripeBytes + 777);
 }
 
 // What clients and the server do, without either: readers load the stripe's word, read the file, load the
