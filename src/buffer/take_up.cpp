@@ -12,8 +12,8 @@
 
 #include "buffer/part_file.hpp"
 #include "buffer/stripe_file.hpp"
-#include "common/open_mp.hpp"
 #include "common/log.hpp"
+#include "common/open_mp.hpp"
 #include "common/path_io.hpp"
 #include "shared/seal.hpp"
 
@@ -260,10 +260,10 @@ class TakeUp {
     const std::size_t good = kept_.entries.size() - out;
     const bool whole = good == stripe_count(shape);
     std::uint64_t inode = file.inode;
-    const Status settled =
-        good == 0 ? Status{}
-        : whole   ? make_whole(file)
-                  : make_part(file, shape, std::span(kept_.entries).subspan(out), bytes, &inode);
+    const Status settled = good == 0 ? Status{}
+                           : whole
+                               ? make_whole(file)
+                               : make_part(file, shape, std::span(kept_.entries).subspan(out), bytes, &inode);
     if (good == 0 || !settled.ok()) {
       if (!settled.ok()) {
         log_warning("{} (it is staged again)", settled.error().text);

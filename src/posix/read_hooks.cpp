@@ -43,91 +43,98 @@ bool can_read(const struct iovec* pieces, int count) {
   return forebay::is_readable(first + bytes - 1) && forebay::bytes_of_pieces(pieces, count) > 0;
 }
 
-template <typename Libc>
-ssize_t read_some(int fd, void* into, size_t bytes, Libc libc) {
+// The hooks of a process that has used partial mode. Out of line, so that those of all others are a load, a
+// branch and a jump.
+#define FOREBAY_SLOW __attribute__((noinline, cold))
+
+FOREBAY_SLOW ssize_t read_some(int fd, void* into, size_t bytes, ssize_t (*libc)(int, void*, size_t)) {
   PartialFile file;
-  if (!forebay::may_be_partial() || bytes == 0 || !file.find(fd)) {
-    return libc();
+  if (bytes == 0 || !file.find(fd)) {
+    return libc(fd, into, bytes);
   }
   const struct iovec piece = {into, bytes};
   return result_of(file.read_on(&piece, 1));
 }
 
-template <typename Libc>
-ssize_t read_some_at(int fd, void* into, size_t bytes, off_t offset, Libc libc) {
+FOREBAY_SLOW ssize_t read_some_at(int fd, void* into, size_t bytes, off_t offset,
+                                  ssize_t (*libc)(int, void*, size_t, off_t)) {
   PartialFile file;
-  if (!forebay::may_be_partial() || bytes == 0 || offset < 0 || !file.find(fd)) {
-    return libc();
+  if (bytes == 0 || offset < 0 || !file.find(fd)) {
+    return libc(fd, into, bytes, offset);
   }
   return result_of(file.read_at(into, bytes, static_cast<uint64_t>(offset)));
 }
 
-template <typename Libc>
-ssize_t read_pieces_at(int fd, const struct iovec* pieces, int count, off_t offset, Libc libc) {
+FOREBAY_SLOW ssize_t read_pieces(int fd, const struct iovec* pieces, int count,
+                                 ssize_t (*libc)(int, const struct iovec*, int)) {
   PartialFile file;
-  if (!forebay::may_be_partial() || offset < 0 || !file.find(fd) || !can_read(pieces, count)) {
-    return libc();
-  }
-  return result_of(file.read_at(pieces, count, static_cast<uint64_t>(offset)));
-}
-
-template <typename Libc>
-ssize_t read_pieces(int fd, const struct iovec* pieces, int count, Libc libc) {
-  PartialFile file;
-  if (!forebay::may_be_partial() || !file.find(fd) || !can_read(pieces, count)) {
-    return libc();
+  if (!file.find(fd) || !can_read(pieces, count)) {
+    return libc(fd, pieces, count);
   }
   return result_of(file.read_on(pieces, count));
+}
+
+FOREBAY_SLOW ssize_t read_pieces_at(int fd, const struct iovec* pieces, int count, off_t offset,
+                                    ssize_t (*libc)(int, const struct iovec*, int, off_t)) {
+  PartialFile file;
+  if (offset < 0 || !file.find(fd) || !can_read(pieces, count)) {
+    return libc(fd, pieces, count, offset);
+  }
+  return result_of(file.read_at(pieces, count, static_cast<uint64_t>(offset)));
 }
 
 }  // namespace
 
 FOREBAY_HOOK(ssize_t, read, int fd, void* into, size_t bytes) {
-  return read_some(fd, into, bytes, [&] { return FOREBAY_REAL(read)(fd, into, bytes); });
+  return forebay::may_be_partial() ? read_some(fd, into, bytes, FOREBAY_REAL(read))
+                                   : FOREBAY_REAL(read)(fd, into, bytes);
 }
 FOREBAY_HOOK_ALIAS(ssize_t, __read, read, int fd, void* into, size_t bytes);
 FOREBAY_HOOK(ssize_t, __read_chk, int fd, void* into, size_t bytes, size_t room) {
-  const auto libc = [&] { return FOREBAY_REAL(__read_chk)(fd, into, bytes, room); };
-  return bytes > room ? libc() : read_some(fd, into, bytes, libc);
+  return forebay::may_be_partial() && bytes <= room ? read_some(fd, into, bytes, FOREBAY_REAL(read))
+                                                    : FOREBAY_REAL(__read_chk)(fd, into, bytes, room);
 }
 
-#define FOREBAY_PREAD_HOOK(name, offset_type)                                         \
-  FOREBAY_HOOK(ssize_t, name, int fd, void* into, size_t bytes, offset_type offset) { \
-    return read_some_at(fd, into, bytes, offset,                                      \
-                        [&] { return FOREBAY_REAL(name)(fd, into, bytes, offset); }); \
+#define FOREBAY_PREAD_HOOK(name, offset_type)                                                    \
+  FOREBAY_HOOK(ssize_t, name, int fd, void* into, size_t bytes, offset_type offset) {            \
+    return forebay::may_be_partial() ? read_some_at(fd, into, bytes, offset, FOREBAY_REAL(name)) \
+                                     : FOREBAY_REAL(name)(fd, into, bytes, offset);              \
   }
-#define FOREBAY_FORTIFIED_PREAD_HOOK(name, offset_type)                                            \
+#define FOREBAY_FORTIFIED_PREAD_HOOK(name, plain, offset_type)                                     \
   FOREBAY_HOOK(ssize_t, name, int fd, void* into, size_t bytes, offset_type offset, size_t room) { \
-    const auto libc = [&] { return FOREBAY_REAL(name)(fd, into, bytes, offset, room); };           \
-    return bytes > room ? libc() : read_some_at(fd, into, bytes, offset, libc);                    \
+    return forebay::may_be_partial() && bytes <= room                                              \
+               ? read_some_at(fd, into, bytes, offset, FOREBAY_REAL(plain))                        \
+               : FOREBAY_REAL(name)(fd, into, bytes, offset, room);                                \
   }
 
 FOREBAY_PREAD_HOOK(pread, off_t)
 FOREBAY_PREAD_HOOK(pread64, off64_t)
 FOREBAY_HOOK_ALIAS(ssize_t, __pread64, pread64, int fd, void* into, size_t bytes, off64_t offset);
-FOREBAY_FORTIFIED_PREAD_HOOK(__pread_chk, off_t)
-FOREBAY_FORTIFIED_PREAD_HOOK(__pread64_chk, off64_t)
+FOREBAY_FORTIFIED_PREAD_HOOK(__pread_chk, pread, off_t)
+FOREBAY_FORTIFIED_PREAD_HOOK(__pread64_chk, pread64, off64_t)
 
 FOREBAY_HOOK(ssize_t, readv, int fd, const struct iovec* pieces, int count) {
-  return read_pieces(fd, pieces, count, [&] { return FOREBAY_REAL(readv)(fd, pieces, count); });
+  return forebay::may_be_partial() ? read_pieces(fd, pieces, count, FOREBAY_REAL(readv))
+                                   : FOREBAY_REAL(readv)(fd, pieces, count);
 }
 
-#define FOREBAY_PREADV_HOOK(name, offset_type)                                                     \
-  FOREBAY_HOOK(ssize_t, name, int fd, const struct iovec* pieces, int count, offset_type offset) { \
-    return read_pieces_at(fd, pieces, count, offset,                                               \
-                          [&] { return FOREBAY_REAL(name)(fd, pieces, count, offset); });          \
+#define FOREBAY_PREADV_HOOK(name, offset_type)                                                       \
+  FOREBAY_HOOK(ssize_t, name, int fd, const struct iovec* pieces, int count, offset_type offset) {   \
+    return forebay::may_be_partial() ? read_pieces_at(fd, pieces, count, offset, FOREBAY_REAL(name)) \
+                                     : FOREBAY_REAL(name)(fd, pieces, count, offset);                \
   }
 // With flags, the kernel is asked for what only it can do. Offset -1: at the descriptor's position.
-#define FOREBAY_PREADV2_HOOK(name, offset_type)                                                  \
+#define FOREBAY_PREADV2_HOOK(name, plain, offset_type)                                           \
   FOREBAY_HOOK(ssize_t, name, int fd, const struct iovec* pieces, int count, offset_type offset, \
                int flags) {                                                                      \
-    const auto libc = [&] { return FOREBAY_REAL(name)(fd, pieces, count, offset, flags); };      \
-    return flags != 0     ? libc()                                                               \
-           : offset == -1 ? read_pieces(fd, pieces, count, libc)                                 \
-                          : read_pieces_at(fd, pieces, count, offset, libc);                     \
+    if (!forebay::may_be_partial() || flags != 0 || offset < -1) {                               \
+      return FOREBAY_REAL(name)(fd, pieces, count, offset, flags);                               \
+    }                                                                                            \
+    return offset == -1 ? read_pieces(fd, pieces, count, FOREBAY_REAL(readv))                    \
+                        : read_pieces_at(fd, pieces, count, offset, FOREBAY_REAL(plain));        \
   }
 
 FOREBAY_PREADV_HOOK(preadv, off_t)
 FOREBAY_PREADV_HOOK(preadv64, off64_t)
-FOREBAY_PREADV2_HOOK(preadv2, off_t)
-FOREBAY_PREADV2_HOOK(preadv64v2, off64_t)
+FOREBAY_PREADV2_HOOK(preadv2, preadv, off_t)
+FOREBAY_PREADV2_HOOK(preadv64v2, preadv64, off64_t)
