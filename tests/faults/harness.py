@@ -10,8 +10,9 @@ import tempfile
 import time
 import traceback
 
-from faults import NotInjected, plan
+from fault import NotInjected
 from lab import Failure, Hosts, Lab
+from plan import plan
 from truth import reset_longest
 
 RECOVERY_S = 120

@@ -12,6 +12,7 @@ import truth as truths
 HANG_S = 60
 BUFFER_BYTES = 96 << 20
 CAPACITY = "40M"  # of a node: its share, and some of the others', so that replicas come and go
+PARTIAL_BYTES = 10 << 20  # a quarter of it: larger objects are opened in partial mode
 
 
 class Failure(Exception):
@@ -275,6 +276,12 @@ class Lab:
     def launcher(self):
         """The pid of mpirun, or None."""
         return next(iter(self.with_words(b"mpirun")), None)
+
+    def descriptors(self, pid):
+        try:
+            return len(os.listdir(f"/proc/{pid}/fd"))
+        except OSError:
+            return 0
 
     def run_pid(self):
         return self.run.pid

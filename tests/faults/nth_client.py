@@ -6,7 +6,6 @@ without forebay; never wrong bytes, another error, a crash or a hang.
 Without --full N grows faster than by one, so that continuous integration is done in seconds."""
 import argparse
 import os
-import re
 import shutil
 import signal
 import subprocess

@@ -142,7 +142,7 @@ class Loop:
                     self.order(call, first, persistent, CALLS[call][1][0])
                     shutil.rmtree(f"{self.work}/buffer2", ignore_errors=True)
                     run = subprocess.Popen([forebay, "run", "--nodes", "2", "--stage", f"{self.work}/tree", "--buffer",
-                                            f"{self.work}/buffer2", "--stripe", "4M", "--quiet", "--", "md5sum", *sums],
+                                            f"{self.work}/buffer2", "--stripe", "4M", "--quiet", "--start-timeout", "20", "--", "md5sum", *sums],
                                            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
                     self.expect_sums(f"from the start, {call} {first}{'+' if persistent else ''}", sums, [run])
                     failed = self.orders.failed
