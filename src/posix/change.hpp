@@ -6,6 +6,7 @@
 
 #include "client/descriptor_hints.hpp"
 #include "client/invalidation.hpp"
+#include "client/partial_hints.hpp"
 #include "client/system_call.hpp"
 #include "posix/hook.hpp"
 
@@ -158,6 +159,12 @@ int change_descriptor(int fd, DescriptorCall descriptor_call, PathCall path_call
   }
   const Described described = describe(*here, fd, info);
   if (described.kind == DescriptorKind::foreign) {
+    Place partial;
+    if (may_be_partial() && partial_hint(*here, fd, &partial) != nullptr) {
+      Invalidation stale(*here);  // The origin's own descriptor: it is changed, and what is known of it stale.
+      stale.touch(partial);
+      stale.commit();
+    }
     return descriptor_call();
   }
   if (!here->dataset_of(described.place).origin_is_posix) {
