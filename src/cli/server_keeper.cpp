@@ -352,6 +352,10 @@ bool ServerKeeper::restart(const Condition& until) {
       return false;
     }
     up = try_restart(until);
+    if (!up && !until() && in_a_row_ < settings_.restarts) {
+      say_line(fmt::format("servers could not be started again: {}; the next try is in {} s", trouble_,
+                           backoff(in_a_row_).count()));
+    }
   }
   if (up) {
     history_.seconds_without += seconds_between(*down_since_, Clock::now());

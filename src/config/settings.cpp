@@ -181,7 +181,7 @@ const std::array kSettings = {
             [](Settings& s, Texts t) { return assign_number(s.stop_timeout_s, t[0], 1); },
             [](const Settings& s) { return json(s.stop_timeout_s); }},
     Setting{"server-timeout", "SECONDS", "servers that show no sign of life for longer are started again",
-            false, [](Settings& s, Texts t) { return assign_number(s.server_timeout_s, t[0], 1); },
+            false, [](Settings& s, Texts t) { return assign_number(s.server_timeout_s, t[0], 2); },
             [](const Settings& s) { return json(s.server_timeout_s); }},
     Setting{"restarts", "N",
             "how often in a row servers that died are started again before the command goes on without (0: "
