@@ -259,11 +259,14 @@ class Lab:
 
     def servers(self):
         """{rank: pid} of those alive."""
-        found = {}
+        return dict(self.all_servers())
+
+    def all_servers(self):
+        found = []
         for pid in self.with_words(b"serve"):
             for variable in read_proc(pid, "environ").split(b"\0"):
                 if variable.startswith(b"OMPI_COMM_WORLD_RANK="):
-                    found[int(variable.split(b"=")[1])] = pid
+                    found.append((int(variable.split(b"=")[1]), pid))
         return found
 
     def with_words(self, word):
@@ -367,6 +370,7 @@ class Lab:
             reader.wait()
         self.readers = {}
         self.run = None
+        self.dead_nodes = set()
         for name in self.sessions_left() if self.session else []:
             shutil.rmtree(os.path.join(f"/dev/shm/forebay-{os.getuid()}", name), ignore_errors=True)
 
@@ -442,6 +446,11 @@ class Hosts(Lab):
             except OSError:
                 pass
         return found
+
+    def servers(self):
+        """But for those on hosts that are lost."""
+        lost = {pid for node in self.dead_nodes for pid in self.network_processes(node)}
+        return {rank: pid for rank, pid in self.all_servers() if pid not in lost}
 
     def close(self):
         self.give_up()

@@ -199,9 +199,21 @@ class HostDies(Fault):
             subprocess.run(["ip", "link", "set", f"fbve{self.node}", "up"], check=True)
         for pid in lab.network_processes(self.node):
             send(pid, signal.SIGCONT)
-        lab.dead_nodes.discard(self.node)
         if self.way == "killed":
             self.reader.wait()
-            lab.start_reader(self.node)
         else:
+            looks = lab.record(self.node).looks
+            lab.wait("the lost host's reader goes on", lambda: lab.record(self.node).looks > looks, 60)
             lab.readers[self.node] = self.reader
+
+    def after(self, lab):
+        """A host that is back is taken in at the next restart."""
+        lab.look_everywhere()
+        before = frozenset(lab.servers().values())
+        lab.dead_nodes.discard(self.node)
+        pid = lab.servers()[0]
+        send(pid, signal.SIGKILL)
+        self.expect_gone(lab, pid)
+        lab.wait("all hosts serve", lambda: lab.is_healthy(before), 120)
+        if self.way == "killed":
+            lab.start_reader(self.node)
