@@ -143,11 +143,15 @@ void PeerService::answer_chunk(const ReadChunkRequest& request, Responder& respo
         const std::uint32_t word = dataset.state.stripe_word(stripe);
         const std::uint64_t checksum = dataset.state.checksum(stripe);
         if (request.bytes > 0) {
-          FOREBAY_ASSIGN(got, store_.read(identity_of(entry), request.offset, answer.first(request.bytes)));
-          if (got != request.bytes) {
+          const auto got = store_.read(identity_of(entry), request.offset, answer.first(request.bytes));
+          if (!got.ok() && got.error().code == Code::not_found && dataset.state.stripe_word(stripe) == word) {
+            return Error{Code::io_error, got.error().text};  // It has to be there.
+          }
+          FOREBAY_TRY(got);
+          if (*got != request.bytes) {
             return Error{Code::io_error, "an object of the buffer is short"};
           }
-          counters_.peer_bytes_served.fetch_add(got, std::memory_order_relaxed);
+          counters_.peer_bytes_served.fetch_add(*got, std::memory_order_relaxed);
         }
         if (request.with_checksum != 0) {
           if (dataset.state.phase(stripe) != StripePhase::present ||
