@@ -46,12 +46,14 @@ class Verifier {
 
  private:
   bool sections_lie_as_planned() const {
+    if (h_.owner_count > UINT16_MAX + 1u || h_.file_system_count > UINT16_MAX + 1u) {
+      return false;
+    }
     const auto plan = plan_catalog({.entries = h_.entry_count,
                                     .owners = h_.owner_count,
                                     .file_systems = h_.file_system_count,
                                     .strings_bytes = h_.strings_bytes});
-    return h_.owner_count <= UINT16_MAX + 1u && h_.file_system_count <= UINT16_MAX + 1u && plan.ok() &&
-           plan->entries_offset == h_.entries_offset && plan->index_offset == h_.index_offset &&
+    return plan.ok() && plan->entries_offset == h_.entries_offset && plan->index_offset == h_.index_offset &&
            plan->index_slots == h_.index_slots && plan->owners_offset == h_.owners_offset &&
            plan->file_systems_offset == h_.file_systems_offset && plan->strings_offset == h_.strings_offset &&
            plan->file_bytes == h_.file_bytes && h_.reserved == 0;

@@ -9,6 +9,7 @@
 #include "cli/child_process.hpp"
 #include "cli/process_table.hpp"
 #include "cli/say.hpp"
+#include "cli/supervision_event.hpp"
 
 namespace forebay {
 namespace {
@@ -67,9 +68,8 @@ ServerJob::~ServerJob() {
 }
 
 void ServerJob::on_output(std::string_view line) {
-  const auto event = nlohmann::json::parse(line, nullptr, false);
-  if (event.is_object()) {
-    listener_.on_event(event);
+  if (const auto event = event_of_line(line)) {
+    listener_.on_event(*event);
   } else if (!line.empty()) {
     on_error(line, false);
   }

@@ -30,6 +30,9 @@ Result<EffectiveSettings::Texts> read_config_file(const std::string& path) {
                                                    path, item.parents.front())};
     }
     for (const auto& text : item.inputs) {
+      if (text.find('\0') != std::string::npos) {
+        return Error{Code::bad_argument, fmt::format("{}: {}: a NUL byte in a value", path, item.name)};
+      }
       // What is left of a string that a # cut off or that was never closed.
       if (text.starts_with('"') || text.starts_with('\'')) {
         return Error{Code::bad_argument,

@@ -9,34 +9,47 @@
 namespace forebay {
 namespace {
 
+// How many backslashes stand right before `at`.
+std::size_t backslashes_before(std::string_view text, std::size_t at) {
+  std::size_t count = 0;
+  while (count < at && text[at - 1 - count] == '\\') {
+    ++count;
+  }
+  return count;
+}
+
 // Where the separator is: the last unescaped '=' with a '/' behind it.
 std::optional<std::size_t> separator_of(std::string_view text) {
   for (std::size_t at = text.size(); at-- > 0;) {
-    if (text[at] == '=' && at + 1 < text.size() && text[at + 1] == '/' && (at == 0 || text[at - 1] != '\\')) {
+    if (text[at] == '=' && at + 1 < text.size() && text[at + 1] == '/' &&
+        backslashes_before(text, at) % 2 == 0) {
       return at;
     }
   }
   return std::nullopt;
 }
 
-std::string without_escapes(std::string_view text) {
+// Backslashes mean something before an '=' alone: two are one, and one that is left escapes it.
+// `before_separator`: the text's end is before one.
+std::string without_escapes(std::string_view text, bool before_separator) {
   std::string plain;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == '=') {
-      continue;
+  for (std::size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size() ? text[i] == '=' : before_separator) {
+      plain.resize(plain.size() - (backslashes_before(text, i) + 1) / 2);
     }
-    plain += text[i];
+    plain.append(text.substr(i, 1));
   }
   return plain;
 }
 
-std::string with_escapes(std::string_view text) {
+std::string with_escapes(std::string_view text, bool before_separator) {
   std::string escaped;
-  for (const char c : text) {
-    if (c == '=') {
-      escaped += '\\';
+  for (std::size_t i = 0; i <= text.size(); ++i) {
+    const bool is_equals = i < text.size() && text[i] == '=';
+    if (is_equals || (i == text.size() && before_separator)) {
+      escaped.append(backslashes_before(text, i) + (is_equals ? 1 : 0), '\\');
     }
-    escaped += c;
+    escaped.append(text.substr(i, 1));
   }
   return escaped;
 }
@@ -67,8 +80,11 @@ std::string absolute_path(std::string_view path, const std::string& working_dire
 
 Result<StageSpec> parse_stage(std::string_view text, const std::string& working_directory) {
   const auto separator = separator_of(text);
-  const auto origin = without_escapes(text.substr(0, separator.value_or(text.size())));
-  const auto mount = separator ? without_escapes(text.substr(*separator + 1)) : origin;
+  const auto origin = without_escapes(text.substr(0, separator.value_or(text.size())), separator.has_value());
+  const auto mount = separator ? without_escapes(text.substr(*separator + 1), false) : origin;
+  if (text.find('\0') != std::string_view::npos) {
+    return Error{Code::bad_argument, "a path has a NUL byte in it (no file has)"};
+  }
   if (origin.empty()) {
     return Error{Code::bad_argument,
                  fmt::format("'{}' names no origin (it is empty) write ORIGIN or ORIGIN=/MOUNT", text)};
@@ -94,7 +110,7 @@ Result<StageSpec> parse_stage(std::string_view text, const std::string& working_
 }
 
 std::string stage_text(const StageSpec& spec) {
-  return with_escapes(spec.origin) + "=" + with_escapes(spec.mount);
+  return with_escapes(spec.origin, true) + "=" + with_escapes(spec.mount, false);
 }
 
 Status check_stages(std::span<const StageSpec> stages) {

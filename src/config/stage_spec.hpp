@@ -2,7 +2,7 @@
 //
 // ORIGIN is where the data lives, MOUNT the path applications use; without it, applications use ORIGIN's own
 // path. The last `=` that a `/` follows separates the two, so that `/data/dt=2024` needs no care; `\=` is a
-// literal `=`.
+// literal `=`, and before an `=` `\\` is a literal backslash.
 #pragma once
 
 #include <span>
@@ -20,7 +20,7 @@ struct StageSpec {
   friend bool operator==(const StageSpec&, const StageSpec&) = default;
 };
 
-// Relative paths are below `working_directory`. Code: bad_argument (empty, the mount is `/` or too long).
+// Relative paths are below `working_directory`. Code: bad_argument (empty, a NUL, the mount is `/` or too long).
 Result<StageSpec> parse_stage(std::string_view text, const std::string& working_directory);
 // What parse_stage() reads back as `spec`.
 std::string stage_text(const StageSpec& spec);

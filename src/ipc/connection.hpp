@@ -31,6 +31,7 @@ struct Connection {
   UniqueFd socket;
   std::deque<OutgoingPacket> outbox;
   bool busy = false;  // A request is being served.
+  bool over = false;  // It was answered before it was done: what its client asks now could get that answer.
   MessageKind request = MessageKind::working;
   ClientService::Progress progress;
   std::uint64_t seen_progress = 0;

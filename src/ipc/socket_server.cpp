@@ -219,8 +219,10 @@ void SocketServer::Loop::receive(std::uint64_t id) {
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
     return;
   }
-  // The end, an error, a packet that is too long, or a second request before the first was answered.
-  if (got <= 0 || static_cast<std::size_t>(got) > packet_.size() || connection.busy ||
+  // The end, an error, a packet that is too long, or a second request before the first was answered and read:
+  // so a client that never reads has one answer waiting, not any number.
+  if (got <= 0 || static_cast<std::size_t>(got) > packet_.size() || connection.busy || connection.over ||
+      !connection.outbox.empty() ||
       !dispatch(id, connection, std::span(packet_).first(static_cast<std::size_t>(got)))) {
     close(id);
   }
@@ -381,6 +383,7 @@ void SocketServer::Loop::look_after(std::uint64_t id, Connection& connection, Cl
   if (connection.request == MessageKind::invalidate) {
     if (now - connection.active_at >= Ms(kInvalidateDeadlineMs)) {
       connection.busy = false;
+      connection.over = true;
       connection.outbox.push_back(
           failed_packet(Error{Code::timed_out, "not every node confirmed the invalidation in time"}));
       return send(id, connection);

@@ -52,7 +52,7 @@ void AdminService::ask(std::string question, std::function<void(Result<std::stri
     }
   }
   askers_->post([this, question = std::move(question), done = std::move(done)] {
-    const auto parsed = nlohmann::json::parse(question, nullptr, false);
+    const auto parsed = json_parse(question);
     Result<nlohmann::json> answered = Error{Code::bad_argument, "the question is no JSON object"};
     if (parsed.is_object()) {
       try {
@@ -215,7 +215,7 @@ void AdminService::on_request(NodeIndex, std::span<const std::byte> request,
   std::string text(reinterpret_cast<const char*>(request.data()) + sizeof(PeerOp),
                    request.size() - sizeof(PeerOp));
   parts_->post([this, text = std::move(text), shared = SharedResponder(std::move(responder))] {
-    const auto question = nlohmann::json::parse(text, nullptr, false);
+    const auto question = json_parse(text);
     try {
       part(question, shared);
     } catch (const nlohmann::json::exception& wrong) {

@@ -16,6 +16,29 @@ namespace {
 // Bounds the memory for answers, a chunk each.
 constexpr std::uint32_t kAskedAtOnceMax = 32;
 
+constexpr int kNestingMax = 64;
+
+bool nests_deeply(std::string_view text) {
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (in_string) {
+      at += c == '\\' ? 1 : 0;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kNestingMax) {
+        return true;
+      }
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
+
 struct Asked {
   std::vector<std::byte> into = std::vector<std::byte>(kChunkBytes);
   // Shared with the callback, which may still be at it when the waiter has the value.
@@ -29,7 +52,7 @@ Result<nlohmann::json> answer_of(std::uint32_t node, Asked& asked) {
     return Error{landed.error().code, fmt::format("node {}: {}", node, landed.error().text)};
   }
   const char* text = reinterpret_cast<const char*>(asked.into.data());
-  auto parsed = nlohmann::json::parse(text, text + *landed, nullptr, false);
+  auto parsed = json_parse({text, *landed});
   if (parsed.is_discarded()) {
     return Error{Code::corrupt, fmt::format("node {}'s answer cannot be read", node)};
   }
@@ -40,6 +63,11 @@ Result<nlohmann::json> answer_of(std::uint32_t node, Asked& asked) {
 
 std::string json_dump(const nlohmann::json& value) {
   return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+nlohmann::json json_parse(std::string_view text) {
+  return nests_deeply(text) ? nlohmann::json(nlohmann::json::value_t::discarded)
+                            : nlohmann::json::parse(text, nullptr, false);
 }
 
 Result<std::size_t> fetch_and_wait(PeerTransport& transport, NodeIndex peer,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -12,6 +13,10 @@ namespace forebay {
 
 // The bytes of JSON text, with what is not UTF-8 replaced.
 std::string json_dump(const nlohmann::json& value);
+
+// What another process says. Discarded when it is no JSON, or nested so deeply that handling it could exhaust a thread's
+// stack.
+nlohmann::json json_parse(std::string_view text);
 
 // fetch(), waited for. Not on the transport's thread.
 Result<std::size_t> fetch_and_wait(PeerTransport& transport, NodeIndex peer,

@@ -244,8 +244,10 @@ bool Control::read_commands() {
 }
 
 void Control::obey(const std::string& line) {
-  const auto command = nlohmann::json::parse(line, nullptr, false);
-  const std::string name = command.is_object() ? command.value("command", "") : "";
+  const auto command = json_parse(line);
+  const auto name_at = command.is_object() ? command.find("command") : command.end();
+  const std::string name =
+      name_at != command.end() && name_at->is_string() ? name_at->get<std::string>() : "";
   if (name == "stop") {
     request_stop();
   } else if (name == "report") {

@@ -1,5 +1,6 @@
 #include "server/rendezvous.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -27,6 +28,16 @@ void answer_with(const std::string& text, std::unique_ptr<Responder> responder) 
   });
 }
 
+// What a node said went wrong with it.
+Error error_of(const nlohmann::json& said, const std::string& who) {
+  const auto text = said.is_object() ? said.find("text") : said.end();
+  const auto code = said.is_object() ? said.find("code") : said.end();
+  const bool is_told = said.is_object() && text != said.end() && text->is_string() && code != said.end() &&
+                       code->is_number_integer() && *code >= 0 && *code <= static_cast<int>(Code::cancelled);
+  return is_told ? Error{static_cast<Code>(code->get<int>()), who + text->get<std::string>()}
+                 : Error{Code::corrupt, who + "it failed, and what it says cannot be read"};
+}
+
 }  // namespace
 
 Result<std::vector<nlohmann::json>> Rendezvous::meet(std::uint16_t round,
@@ -38,19 +49,17 @@ Result<std::vector<nlohmann::json>> Rendezvous::meet(std::uint16_t round,
     said["error"] = {{"code", static_cast<int>(mine.error().code)}, {"text", mine.error().text}};
   }
   FOREBAY_ASSIGN(text, exchange(round, said.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
-  const auto all = nlohmann::json::parse(text, nullptr, false);
-  if (!all.is_array() || all.size() != transport_.node_count()) {
+  const auto all = json_parse(text);
+  if (!all.is_array() || all.size() != transport_.node_count() ||
+      !std::all_of(all.begin(), all.end(), [](const auto& one) { return one.is_object(); })) {
     return Error{Code::corrupt, "the nodes' answers cannot be read"};
   }
   std::vector<nlohmann::json> values;
   for (std::uint32_t node = 0; node < all.size(); ++node) {
-    if (all[node].contains("error")) {
-      const auto& error = all[node]["error"];
-      const std::string why = error["text"].get<std::string>();
-      return Error{static_cast<Code>(error["code"].get<int>()),
-                   all.size() == 1 ? why : fmt::format("node {}: {}", node, why)};
+    if (const auto error = all[node].find("error"); error != all[node].end()) {
+      return error_of(*error, all.size() == 1 ? "" : fmt::format("node {}: ", node));
     }
-    values.push_back(all[node]["value"]);
+    values.push_back(all[node].value("value", nlohmann::json()));
   }
   return values;
 }
@@ -82,9 +91,12 @@ void Rendezvous::on_request(NodeIndex from, std::span<const std::byte> request,
   }
   std::memcpy(&head, request.data(), sizeof head);
   const char* text = reinterpret_cast<const char*>(request.data()) + sizeof head;
-  auto said = nlohmann::json::parse(text, text + (request.size() - sizeof head), nullptr, false);
+  auto said = json_parse({text, request.size() - sizeof head});
   if (!said.is_object()) {
     return responder->fail(Error{Code::bad_argument, "malformed rendezvous"});
+  }
+  if (from.value >= transport_.node_count()) {
+    return responder->fail(Error{Code::bad_argument, "a node that is not of this job"});
   }
   std::vector<std::unique_ptr<Responder>> ready;
   std::string answer;

@@ -124,7 +124,9 @@ inline Identity identity_of(const CatalogEntry& entry) { return Identity{entry.p
 
 // Stripes of an object: at least one, so that an empty object has a presence too.
 inline uint32_t stripes_of(uint64_t object_bytes, uint64_t stripe_bytes) {
-  return object_bytes == 0 ? 1 : static_cast<uint32_t>((object_bytes + stripe_bytes - 1) / stripe_bytes);
+  return object_bytes == 0
+             ? 1
+             : static_cast<uint32_t>(object_bytes / stripe_bytes + (object_bytes % stripe_bytes != 0 ? 1 : 0));
 }
 
 }  // namespace forebay

@@ -1,8 +1,9 @@
 #!/bin/bash
-# install_packages.sh build|example|test ...: installs the Debian 12 packages that these groups need.
+# install_packages.sh build|example|fuzz|test ...: installs the Debian 12 packages that these groups need.
 #
 #   build    what compiling and running forebay takes
 #   example  what examples/quickstart adds
+#   fuzz     what tests/fuzz/run.sh adds: a compiler with libFuzzer
 #   test     what the tests add: real programs to run on a staged dataset, a Slurm, network tools
 #
 # Does nothing, and needs neither root nor a network, where all of them are there.
@@ -12,6 +13,7 @@ declare -A group=(
   [build]="g++ cmake ninja-build ccache pkg-config libopenmpi-dev openmpi-bin libcli11-dev libfmt-dev libspdlog-dev
            nlohmann-json3-dev libxxhash-dev libhdf5-dev libcurl4-openssl-dev libssl-dev libpugixml-dev"
   [example]="python3"
+  [fuzz]="clang libclang-rt-14-dev libomp-dev"
   [test]="libboost-test-dev rsync fio strace bindfs iproute2 procps hdf5-tools python3 python3-h5py python3-numpy
           python3-torch munge slurm-wlm busybox-static libjemalloc2 libtcmalloc-minimal4 libfaketime
           libpython3.11-testsuite python3-pytest python3-tables"
@@ -19,7 +21,7 @@ declare -A group=(
 
 missing=()
 for name in "$@"; do
-  for package in ${group[$name]:?unknown group \"$name\" (build, example and test are known)}; do
+  for package in ${group[$name]:?unknown group \"$name\" (build, example, fuzz and test are known)}; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$state" = installed ] || missing+=("$package")
   done
