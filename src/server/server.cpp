@@ -97,7 +97,9 @@ int Server::run() {
 
 // Simulated nodes share a file system: each gets an equal part of what is free, besides what it has already.
 Result<std::unique_ptr<ObjectStore>> Server::open_store() const {
-  ObjectStore::Options options{places_.buffer_directory, options_.capacity_bytes, options_.floor_bytes};
+  // Of a session that is taken up, where its readers look; its last server may be dying still.
+  ObjectStore::Options options{places_.buffer_directory, options_.capacity_bytes, options_.floor_bytes,
+                               session_.control().objects_directory};
   if (options.capacity_bytes == 0 && options_.simulate && transport_.node_count() > 1) {
     FOREBAY_ASSIGN(store, ObjectStore::open(options));
     const StoreUsage usage = store->usage();
