@@ -68,7 +68,9 @@ void ServerKeeper::on_event(const nlohmann::json& event) {
     }
     ready_at_ = Clock::now();
   } else if (kind == "silent") {
-    trouble_ = fmt::format("the server of {} hangs", event.value("name", "a node"));
+    const auto name = event.value("name", "");
+    trouble_ = fmt::format("the server of {} hangs",
+                           name.empty() ? fmt::format("node {}", number_in(event, "node")) : name);
   } else if (kind == "failed") {
     failure_ = event.value("text", "the servers failed and did not say why");
     failure_may_pass_ = event.value("code", "") == code_name(Code::unavailable);
