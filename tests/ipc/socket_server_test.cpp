@@ -101,7 +101,7 @@ class Client {
     send_bytes(packet.append(body));
   }
   void ask_for(std::uint32_t entry) {
-    const std::uint32_t words[2] = {0, entry};
+    const std::uint32_t words[4] = {0, entry, 0, 0};
     send(MessageKind::materialise, {reinterpret_cast<const char*>(words), sizeof words});
   }
   // Nothing when the server closed the connection.

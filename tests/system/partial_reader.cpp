@@ -412,6 +412,20 @@ void raw(unsigned seed) {
   ::close(plain);
 }
 
+void changing(unsigned) {
+  const int fd = open_file();
+  std::vector<char> into(1 << 20);
+  must(::read(fd, into.data(), into.size()) == static_cast<ssize_t>(into.size()), "read");
+  compare(into.data(), into.size(), 0, "read before a change");
+  must(::fchmod(fd, 0640) == 0, "fchmod");
+  struct stat info {};
+  must(::stat(path.c_str(), &info) == 0 && (info.st_mode & 07777) == 0640, "stat after fchmod");
+  must(::fchmod(fd, 0644) == 0 && ::stat(path.c_str(), &info) == 0 && (info.st_mode & 07777) == 0644, "stat after that");
+  must(::read(fd, into.data(), into.size()) == static_cast<ssize_t>(into.size()), "read after a change");
+  compare(into.data(), into.size(), into.size(), "read after a change");
+  ::close(fd);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -423,7 +437,7 @@ int main(int argc, char** argv) {
   const std::map<std::string, std::function<void(unsigned)>> ways = {
       {"sequential", sequential}, {"random", random_reads}, {"vectors", vectors}, {"seeking", seeking},
       {"sending", sending},       {"splicing", splicing},   {"streams", streams}, {"mapping", mapping},
-      {"sharing", sharing},       {"children", children},   {"raw", raw}};
+      {"sharing", sharing},       {"children", children},   {"raw", raw},         {"changing", changing}};
   const unsigned seed = argc > 4 ? static_cast<unsigned>(std::atoi(argv[4])) : 1;
   const std::string way = argv[3];
   for (const auto& [name, run] : ways) {

@@ -59,4 +59,5 @@ for node in json.load(sys.stdin)[\"nodes\"]: print(node[\"pid\"])"); do kill -9 
       fi
       wait $first
       wait $second
-    done' "$reader" "$tree" "$copies" "$forebay"
+    done
+    [ "$FOREBAY_NODE" = 1 ] || "$0" "$1/verified" "$2/verified" changing' "$reader" "$tree" "$copies" "$forebay"
