@@ -48,7 +48,7 @@ class BufferDirectory {
   // all slots).
   static Result<BufferDirectory> open(const std::string& directory, const std::string& previous = {});
 
-  // Makes the directories anew that somebody removed or moved away. True when all that was in them is gone:
+  // Makes the directories anew that somebody removed. True when all that was in them is gone:
   // the index is to be begun anew. Codes: as open().
   Result<bool> restore() const;
   // Whether all of it is to go when the store is closed: a slot beside the first.

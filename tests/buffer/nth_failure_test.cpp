@@ -2,7 +2,9 @@
 #include "failing_calls.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "private_mounts.hpp"
 #include "store_fixture.hpp"
@@ -193,4 +195,28 @@ BOOST_AUTO_TEST_CASE(from_whichever_call_on_there_is_no_room_no_byte_is_wrong_an
   for (const int with : {ENOSPC, EDQUOT, EROFS}) {
     BOOST_TEST(fail_each(failing::Call::pwrite, true, with) > 0U);
   }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_store_that_failed_is_left_alone_for_a_while_and_works_again_by_itself, Round) {
+  const ObjectShape& there = objects()[1];
+  const ObjectShape& later = objects()[3];
+  BOOST_REQUIRE(try_open());
+  REQUIRE_OK(bring(*store, there));
+  failing::fail(failing::Call::pwrite, 1, true, EROFS);
+  REQUIRE_CODE(bring(*store, later), Code::io_error);
+  // Nothing is even tried: what is brought in would be read from the origin in vain.
+  REQUIRE_CODE(store->begin(later, later.bytes), Code::unavailable);
+  BOOST_TEST(gives(there, 0));
+  REQUIRE_OK(store->open_object(there, 0));
+  BOOST_TEST(store->usage().used_bytes == there.bytes);
+  BOOST_TEST(failing::stop());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  auto brought = bring(*store, later);
+  while (!brought.ok() && std::chrono::steady_clock::now() < deadline) {
+    BOOST_REQUIRE((brought.error().code == Code::unavailable));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    brought = bring(*store, later);
+  }
+  REQUIRE_OK(brought);
+  BOOST_TEST(gives(later, 0));
 }

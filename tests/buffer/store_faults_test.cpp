@@ -119,6 +119,34 @@ BOOST_FIXTURE_TEST_CASE(the_floor_of_free_space_is_never_taken, SmallFileSystem)
   BOOST_TEST(store->usage().free_bytes >= kBytes / 2);
 }
 
+BOOST_FIXTURE_TEST_CASE(the_floor_is_not_taken_while_others_fill_the_file_system, SmallFileSystem) {
+  auto opened = ObjectStore::open({scratch.path(), 0, kBytes / 4});
+  REQUIRE_OK(opened);
+  store = std::move(opened).value();
+  // Room is reserved while there is some; then others take it, down to the floor and half a chunk.
+  const ObjectShape of = shape(1, kTestStripeBytes);
+  auto landing = store->begin(of, of.bytes);
+  REQUIRE_OK(landing);
+  REQUIRE_OK(landing.value()->write_chunk(0, bytes_of(of, 0, kChunkBytes)));
+  {
+    std::ofstream out(scratch.path() + "/filler", std::ios::binary);
+    const std::vector<char> block(1 << 16);
+    while (store->usage().free_bytes > kBytes / 4 + kChunkBytes / 2) {
+      out.write(block.data(), static_cast<std::streamsize>(block.size())).flush();
+    }
+  }
+  REQUIRE_CODE(landing.value()->write_chunk(kChunkBytes, bytes_of(of, kChunkBytes, kChunkBytes)),
+               Code::no_space);
+  BOOST_TEST(store->usage().free_bytes >= kBytes / 4);
+  landing.value().reset();
+  BOOST_TEST(store->usage().used_bytes == 0U);
+  REQUIRE_CODE(store->begin(shape(2, kTestStripeBytes), kTestStripeBytes), Code::no_space);
+  // There is room again.
+  std::filesystem::remove(scratch.path() + "/filler");
+  REQUIRE_OK(land(*store, of));
+  BOOST_TEST(holds(*store, of, 1));
+}
+
 BOOST_FIXTURE_TEST_CASE(strangers_make_room_on_a_full_file_system, SmallFileSystem) {
   open();
   std::uint64_t landed = 0;
@@ -140,6 +168,43 @@ BOOST_FIXTURE_TEST_CASE(a_read_only_file_system_is_refused, SmallFileSystem) {
   BOOST_TEST(!try_open(scratch.path()).ok());
 }
 
+BOOST_FIXTURE_TEST_CASE(a_directory_of_objects_that_is_removed_is_made_anew, StoreFixture) {
+  open();
+  const ObjectShape of = shape(1, 5000);
+  REQUIRE_OK(land(*store, of));
+  std::filesystem::remove_all(std::filesystem::path(file_of(of)).parent_path());
+  REQUIRE_CODE(store->open_object(of, 0), Code::not_found);
+  REQUIRE_OK(store->quarantine(of, true));
+  BOOST_TEST(store->usage().used_bytes == 0U);
+  REQUIRE_OK(land(*store, of));
+  BOOST_TEST(holds(*store, of, 0));
+  BOOST_TEST(kept(open()).size() == 1U);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_buffer_that_is_removed_is_made_anew, StoreFixture) {
+  open();
+  const ObjectShape whole = shape(1, 5000);
+  const ObjectShape in_parts = shape(2, kTestStripeBytes + 1);
+  REQUIRE_OK(land(*store, whole));
+  REQUIRE_OK(land_stripe(*store, in_parts, 1));
+  std::filesystem::remove_all(root());
+  // What others count on is taken out first, by who knows of it.
+  REQUIRE_OK(store->begin(shape(3, 10), 10));
+  REQUIRE_CODE(store->begin(in_parts, kTestStripeBytes), Code::corrupt);
+  REQUIRE_OK(store->quarantine(in_parts, false));
+  REQUIRE_OK(store->quarantine(whole, true));
+  BOOST_TEST(store->usage().used_bytes == 0U);
+  REQUIRE_OK(land(*store, whole));
+  REQUIRE_OK(land_stripe(*store, in_parts, 0));
+  BOOST_TEST(holds(*store, whole, 0));
+  BOOST_TEST(!holds(*store, in_parts, 1));
+  BOOST_TEST(kept(open()).size() == 2U);
+  BOOST_TEST(store->taken_up().dropped_stripes == 0U);
+  // The lock is that of the new one.
+  REQUIRE_OK(try_open(scratch.path()));
+  BOOST_TEST(!std::filesystem::exists(root() + ".2"));
+}
+
 BOOST_FIXTURE_TEST_CASE(a_directory_everybody_can_change_is_refused, StoreFixture) {
   BOOST_REQUIRE(::chmod(scratch.path().c_str(), 0777) == 0);
   REQUIRE_CODE(try_open(scratch.path()), Code::permission);
@@ -159,6 +224,14 @@ BOOST_FIXTURE_TEST_CASE(planted_links_are_refused, StoreFixture) {
     std::filesystem::remove_all(root() + "/" + name);
     std::filesystem::create_directory_symlink(elsewhere, root() + "/" + name);
     REQUIRE_CODE(try_open(scratch.path()), Code::permission);
+    std::filesystem::remove(root() + "/" + name);
+  }
+  // Sockets and FIFOs are not waited for.
+  for (const char* name : {"objects", "objects/7f", "index", "lock"}) {
+    REQUIRE_OK(try_open(scratch.path()));
+    std::filesystem::remove_all(root() + "/" + name);
+    BOOST_REQUIRE(::mkfifo((root() + "/" + name).c_str(), 0600) == 0);
+    static_cast<void>(try_open(scratch.path()).ok());
     std::filesystem::remove(root() + "/" + name);
   }
   for (const char* name : {"index", "lock"}) {
