@@ -56,11 +56,20 @@ std::shared_ptr<Materialiser::Flight> Materialiser::materialise(ObjectKey object
     flight->dones.push_back(std::move(done));
   }
   if (stripe_total(flight->shape) == 1) {
-    pump(flight);
+    start_small(flight);
   } else {
     executor_.post([this, flight] { start(flight); });
   }
   return flight;
+}
+
+// Of one stripe: nothing to reserve. Held all the same, so that it is not evicted between arriving and being
+// named.
+void Materialiser::start_small(const FlightPtr& flight) {
+  if (residents_.hold(flight->object, [this, flight] { start_small(flight); })) {
+    flight->held = true;
+    pump(flight);
+  }
 }
 
 // Room for all that is missing is taken before the first byte moves: an object that does not fit costs

@@ -45,6 +45,7 @@ class Materialiser {
 
  private:
   using FlightPtr = std::shared_ptr<Flight>;
+  void start_small(const FlightPtr& flight);
   void start(const FlightPtr& flight);
   void pump(const FlightPtr& flight);
   void stripe_done(const FlightPtr& flight, const Stager::Outcome& outcome);
