@@ -7,23 +7,19 @@
 #include "client/system_call.hpp"
 
 namespace forebay {
+
+constinit KnownPages readable_pages{};
+
 namespace {
 
-constexpr uintptr_t kPageBytes = 4096;
-constexpr size_t kPages = 64;
 constexpr long kMaskBytes = 8;  // The kernel's signal mask.
 
-// Page numbers, each in the slot of its last bits; 0 is empty.
-struct KnownPages {
-  uintptr_t pages[kPages];
-};
-constinit KnownPages readable_pages{};
 constinit KnownPages writable_pages{};
 
 template <typename Probe>
 bool known_or(KnownPages& known, uintptr_t address, Probe probe) {
   const uintptr_t page = address / kPageBytes;
-  uintptr_t* slot = &known.pages[page % kPages];
+  uintptr_t* slot = &known.pages[page % kKnownPages];
   if (page == 0) {
     return false;  // To the kernel a null pointer is no mask at all.
   }

@@ -3,12 +3,28 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 namespace forebay {
 
 // Whether a path may be read at `text`. Asks the kernel once a page (64 pages are remembered: a page that is
 // unmapped later and named again is not noticed). Safe in signal handlers.
 bool is_readable(const char* text);
+
+// The pages known to be readable, and the usual case of is_readable() by them alone: false says nothing.
+inline constexpr uintptr_t kPageBytes = 4096;
+inline constexpr size_t kKnownPages = 64;
+struct KnownPages {
+  uintptr_t pages[kKnownPages];  // Page numbers, each in the slot of its last bits; 0 is empty.
+};
+extern KnownPages readable_pages;
+inline bool is_known_readable(const char* text) {
+  constexpr uintptr_t kNearEnd = kPageBytes - 256;
+  const auto address = reinterpret_cast<uintptr_t>(text);
+  const uintptr_t page = address / kPageBytes;
+  return __atomic_load_n(&readable_pages.pages[page % kKnownPages], __ATOMIC_RELAXED) == page && page != 0 &&
+         address % kPageBytes < kNearEnd;
+}
 
 // Whether `bytes` may be written at `into`. May write the first and last of them: only for what is filled
 // next.

@@ -9,12 +9,12 @@
 #include "client/working_directory.hpp"
 
 namespace forebay {
-namespace {
 
-// The one global: hooks are called by a program that hands them no context. nullptr: not tried yet;
-// &no_session: tried, there is none.
+// The one global: hooks are called by a program that hands them no context.
 constinit MappedSession* current_session = nullptr;
 constinit MappedSession no_session{};
+
+namespace {
 
 struct Mapping {
   void* data = nullptr;
@@ -251,14 +251,11 @@ ClientCounters& MappedSession::counters() const {
   return control->counters[(thread >> 12) % kCounterShards];
 }
 
-const MappedSession* session() {
-  MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
-  if (__builtin_expect(known == nullptr, 0)) {
-    if (environ == nullptr) {
-      return nullptr;  // Called before libc has set itself up: ask again later.
-    }
-    known = attach_by_environment();
+const MappedSession* first_session() {
+  if (environ == nullptr) {
+    return nullptr;  // Called before libc has set itself up: ask again later.
   }
+  const MappedSession* known = attach_by_environment();
   return known == &no_session ? nullptr : known;
 }
 

@@ -73,7 +73,16 @@ inline void count(uint64_t& counter) {
 
 // The process's session, attaching it first if this is the first call; nullptr when there is none. From any
 // thread, in signal handlers too. Costs one load once it is known.
-const MappedSession* session();
+const MappedSession* first_session();
+extern MappedSession* current_session;  // nullptr: not tried yet.
+extern MappedSession no_session;        // tried, there is none
+inline const MappedSession* session() {
+  MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
+  if (__builtin_expect(known == nullptr, 0)) {
+    return first_session();
+  }
+  return known == &no_session ? nullptr : known;
+}
 
 // For the session that is attached, if any: see is_rerooted().
 void note_new_root();

@@ -65,7 +65,7 @@ bool is_below(const char* path, size_t bytes, const MappedDataset& dataset) {
 }  // namespace
 
 bool is_plainly_elsewhere(const MappedSession& session, const char* path) {
-  if (!is_readable(path) || path[0] != '/' || leads_to_descriptors(path)) {
+  if (!(is_known_readable(path) || is_readable(path)) || path[0] != '/' || leads_to_descriptors(path)) {
     return false;
   }
   const ssize_t bytes = regular_bytes(path);

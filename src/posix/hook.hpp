@@ -68,6 +68,26 @@ struct Failure {
   }
 };
 
+// dispatch() for a path that takes more than a first look.
+template <typename Ours, typename Libc>
+__attribute__((noinline)) auto dispatch_closely(const MappedSession& here, int directory, const char* path,
+                                                Follow follow, Ours ours, Libc libc, AsWhom whom)
+    -> decltype(libc(directory, path)) {
+  Resolution resolution;
+  switch (resolve(here, directory, path, follow, &resolution, whom)) {
+    case Outcome::libc:
+      break;
+    case Outcome::elsewhere:
+    case Outcome::origin:
+      return libc(AT_FDCWD, static_cast<const char*>(resolution.path.text));
+    case Outcome::failed:
+      return Failure{resolution.error};
+    case Outcome::entry:
+      return ours(here, resolution);
+  }
+  return libc(directory, path);
+}
+
 // Who answers for a path. `ours(session, resolution)` is called for what the catalog answers;
 // `libc(directory, path)` for the rest, with the caller's own arguments or with the path that was found to be
 // meant.
@@ -78,19 +98,7 @@ auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc li
   if (here == nullptr || is_plainly_elsewhere(*here, path)) {
     return libc(directory, path);
   }
-  Resolution resolution;
-  switch (resolve(*here, directory, path, follow, &resolution, whom)) {
-    case Outcome::libc:
-      break;
-    case Outcome::elsewhere:
-    case Outcome::origin:
-      return libc(AT_FDCWD, static_cast<const char*>(resolution.path.text));
-    case Outcome::failed:
-      return Failure{resolution.error};
-    case Outcome::entry:
-      return ours(*here, resolution);
-  }
-  return libc(directory, path);
+  return dispatch_closely(*here, directory, path, follow, ours, libc, whom);
 }
 
 // For `ours` of dispatch(): what the catalog knows and the origin must answer all the same.
