@@ -477,6 +477,10 @@ Status DirectoryStore::evict_stripe(const Identity& object, std::uint32_t stripe
       return failed;
     }
   }
+  if (own.valid()) {
+    // No landing is there to do it. One that cannot be sealed is only verified when it is taken up.
+    static_cast<void>(set_seal(own.get(), object, "an object of the buffer").ok());
+  }
   part->set_incomplete(stripe);
   ++part->evictions;
   space_.freed(length);

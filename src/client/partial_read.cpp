@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kNsPerSecond = 1000000000;
 constexpr uint64_t kQuietAfterRefusalNs = kNsPerSecond;
-constexpr uint64_t kQuietAfterSilenceNs = 30 * kNsPerSecond;
+constexpr uint64_t kQuietAfterSilenceNs = 5 * kNsPerSecond;
 // A stripe that is asked for again so soon was evicted before it was read: there is no room for this.
 constexpr uint64_t kThrashNs = kNsPerSecond;
 constexpr uint32_t kReadAhead = 4;
