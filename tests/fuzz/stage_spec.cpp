@@ -23,7 +23,7 @@ std::vector<std::string> seeds() {
           "s3://bucket/prefix=/mnt/s3",
           "/odd\\=/name=/mnt/\\=",
           "back\\slash\\\\=/mnt/x",
-          "/a=/mnt/a\n/b=/mnt/b\n/c=/mnt/a/c"};
+          "/a=/mnt/a\n/b=/mnt/b\n/c=/mnt/a/0"};
 }
 
 bool run(std::string_view input) {
