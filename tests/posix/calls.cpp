@@ -34,40 +34,9 @@
 #include <string>
 #include <vector>
 
+#include "calls_say.hpp"
+
 namespace {
-
-std::string root;
-std::string static_program;
-std::string jail;
-
-std::string told(std::string text) {
-  for (size_t at; (at = text.find(root)) != std::string::npos;) {
-    text.replace(at, root.size(), "ROOT");
-  }
-  return text;
-}
-
-template <typename... Args>
-void say(const char* format, Args... args) {
-  char line[8192];
-  snprintf(line, sizeof line, format, args...);
-  printf("%s\n", told(line).c_str());
-  fflush(stdout);
-}
-
-std::string outcome(long result) {
-  return result == -1 ? strerrorname_np(errno) : std::to_string(result);
-}
-std::string done(long result) {
-  return result < 0 ? strerrorname_np(errno) : "done";
-}
-
-std::string text_of(const struct stat& s) {
-  char text[300];
-  snprintf(text, sizeof text, "dev %lx ino %lu mode %o links %lu size %ld m %ld.%ld", s.st_dev, s.st_ino,
-           s.st_mode, s.st_nlink, s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec);
-  return text;
-}
 
 // ---- programs
 
