@@ -44,7 +44,7 @@ ends() {
   becomes_true 20 nothing_runs || fail "$1: processes are left: $(processes_left)"
   [ -z "$(grep -l "$scratch" /dev/shm/forebay-"$(id -u)"/*/control 2> /dev/null)" ] || fail "$1: sessions are left"
   cat "$out"/delays.* 2> /dev/null
-  grep -hE "hangs|sign of life|servers restarted" "$out/err"
+  grep -hE "hangs|sign of life|again|servers restarted" "$out/err"
 }
 reported() { # WHAT EXPRESSION of the report r
   python3 -c 'import json, sys; r = json.load(open(sys.argv[1])); sys.exit(not eval(sys.argv[2]))' "$out/report" "$2" ||
@@ -59,7 +59,9 @@ for rank in 0 1 2 3; do
   kill -9 "$(server $rank)"
   becomes_true 60 restarted $((rank + 1)) || { fail "rank $rank: not restarted"; cat "$out/err" >&2; }
 done
-"$forebay" status --json > "$out/status" 2> /dev/null || fail "no status after the restarts"
+session=$(tr '\0' '\n' < "/proc/$(server 0)/cmdline" | grep -A1 -- --session-id | tail -n 1)
+FOREBAY_SESSION=/dev/shm/forebay-$(id -u)/$session.2 expect 0 "status after the restarts" "$forebay" status --json
+says "status after the restarts" "$scratch/out" '"node": *3'
 ends "each server is killed"
 reported "each server is killed" 'r["restarts"]["count"] == 4 and r["restarts"]["nodes_lost"] == []'
 reported "each server is killed" 'r["restarts"]["seconds_without_servers"] > 0 and len(r["nodes"]) == 4 and "without_forebay" not in r'
