@@ -20,6 +20,9 @@
 //                    -> {"path","origin","size","version","hash","stripes":[{"number","bytes","owner",
 //                        "checksum","present":[node name...]}]}
 //   {"op":"evict","paths":[...]} -> {"objects","bytes"}      from every node, owners included
+//   {"op":"refresh","paths":[...]}  -> {"id","finished","checked","changed","gone","new","unreadable"}
+//                       the catalogs compared with their origins; paths empty: everything. Answered about every
+//                       second: where `finished` is false, ask again with the same paths and "id"
 // An Error is a `failed` reply with its text.
 #pragma once
 

@@ -93,28 +93,35 @@ std::string link_target(int directory, const std::string& name, std::uint64_t si
   return target;
 }
 
+// The attributes and target of `into.name`. False, with errno, when they cannot be had.
+bool fill_name(int directory, OriginName& into) {
+  struct statx info {};
+  int failed = statx_of(directory, into.name.c_str(), info);
+  if (failed == 0 && S_ISLNK(info.stx_mode)) {
+    into.link_target = link_target(directory, into.name, info.stx_size);
+    failed = statx_of(directory, into.name.c_str(), info);  // Reading a link moves its access time.
+  }
+  if (failed != 0) {
+    return false;
+  }
+  into.attributes = from_statx(info);
+  into.attributes.has_xattrs = has_xattrs(directory, into.name);
+  if (S_ISLNK(into.attributes.mode) && into.link_target.size() != into.attributes.size) {
+    into.attributes.left_to_origin = true;
+  }
+  return true;
+}
+
 // False when the name is gone.
 bool read_name(int directory, std::uint64_t device, const RawName& raw, OriginName& into) {
   into.name = raw.name;
-  struct statx info {};
-  int failed = statx_of(directory, raw.name.c_str(), info);
-  if (failed == 0 && S_ISLNK(info.stx_mode)) {
-    into.link_target = link_target(directory, raw.name, info.stx_size);
-    failed = statx_of(directory, raw.name.c_str(), info);  // Reading a link moves its access time.
-  }
-  if (failed != 0) {
+  if (!fill_name(directory, into)) {
     if (errno == ENOENT) {
       return false;
     }
     into.attributes.inode = raw.inode;
     into.attributes.device = device;
     into.attributes.mode = raw.type == DT_UNKNOWN ? unsigned{S_IFREG} : DTTOIF(raw.type);
-    into.attributes.left_to_origin = true;
-    return true;
-  }
-  into.attributes = from_statx(info);
-  into.attributes.has_xattrs = has_xattrs(directory, raw.name);
-  if (S_ISLNK(into.attributes.mode) && into.link_target.size() != into.attributes.size) {
     into.attributes.left_to_origin = true;
   }
   return true;
@@ -148,6 +155,15 @@ Result<OriginAttributes> attributes_of(int fd, const std::string& what) {
   OriginAttributes attributes = from_statx(info);
   attributes.has_xattrs = has_xattrs(fd, "");
   return attributes;
+}
+
+Result<OriginName> name_in(int directory, const std::string& name, const std::string& what) {
+  OriginName found;
+  found.name = name;
+  if (!fill_name(directory, found)) {
+    return error_from_errno("cannot stat " + what);
+  }
+  return found;
 }
 
 Result<DirectoryListing> scan_directory(UniqueFd directory, const std::string& what) {

@@ -68,6 +68,8 @@ class Origin {
   // Codes: not_found, permission, io_error.
   virtual Result<OriginAttributes> root_attributes() = 0;
   virtual Result<DirectoryListing> list(const std::string& directory) = 0;
+  // One name as it is now, with its link's target; "" is the root. Codes: not_found, permission, io_error.
+  virtual Result<OriginName> look_at(const std::string& path) = 0;
   // The file systems below the root by st_dev, as statfs reports them; called once a device while scanning.
   virtual Result<CatalogFileSystem> file_system(const std::string& path) = 0;
   // Opens the version of `path` that `expected` describes (size, mtime, ctime, inode). Does not follow a final link, does

@@ -28,6 +28,18 @@ Result<DirectoryListing> PosixOrigin::list(const std::string& directory) {
   return scan_directory(std::move(opened).value(), full_path(directory));
 }
 
+Result<OriginName> PosixOrigin::look_at(const std::string& path) {
+  if (path.empty()) {
+    FOREBAY_ASSIGN(attributes, root_attributes());
+    return OriginName{"", attributes, ""};
+  }
+  const std::size_t slash = path.rfind('/');
+  const std::string parent = slash == std::string::npos ? std::string() : path.substr(0, slash);
+  FOREBAY_ASSIGN(directory, open_below(root_, parent, O_PATH | O_DIRECTORY));
+  return name_in(directory.get(), slash == std::string::npos ? path : path.substr(slash + 1),
+                 full_path(path));
+}
+
 Result<CatalogFileSystem> PosixOrigin::file_system(const std::string& path) {
   FOREBAY_ASSIGN(fd, open_below(root_, path, O_PATH));
   struct stat info {};

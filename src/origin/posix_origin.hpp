@@ -17,6 +17,7 @@ class PosixOrigin final : public Origin {
   [[nodiscard]] bool is_posix() const override { return true; }
   Result<OriginAttributes> root_attributes() override;
   Result<DirectoryListing> list(const std::string& directory) override;
+  Result<OriginName> look_at(const std::string& path) override;
   Result<CatalogFileSystem> file_system(const std::string& path) override;
   Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected) override;
 

@@ -30,48 +30,64 @@ nlohmann::json json_of(const PrefetchJob::Totals& totals) {
           {"errors", totals.failed_stripes}};
 }
 
+bool is_refresh(const std::string& question) {
+  const auto parsed = json_parse(question);
+  const auto op = parsed.is_object() ? parsed.find("op") : parsed.end();
+  return parsed.is_object() && op != parsed.end() && op->is_string() && op->get<std::string>() == "refresh";
+}
+
 }  // namespace
 
 AdminService::AdminService(NodeCore& core, const ControlPage* page, std::vector<std::string> node_names)
     : core_(core),
       page_(page),
       node_names_(std::move(node_names)),
+      refresh_(core),
       askers_(std::make_unique<ThreadPool>("forebay-ask", 4)),
+      refresh_asker_(std::make_unique<ThreadPool>("forebay-askref", 1)),
       parts_(std::make_unique<ThreadPool>("forebay-admin", 2)) {}
 
 AdminService::~AdminService() = default;
 
 void AdminService::ask(std::string question, std::function<void(Result<std::string>)> done) {
+  const bool refresh = is_refresh(question);
+  std::uint32_t& counted = refresh ? refreshes_ : questions_;
   {
     const std::lock_guard lock(mutex_);
-    if (questions_ < kQuestionsMax) {
-      ++questions_;
+    if (counted < (refresh ? kRefreshesMax : kQuestionsMax)) {
+      ++counted;
     } else {
       done(Error{Code::unavailable, "too many questions at once (ask again)", EAGAIN});
       return;
     }
   }
-  askers_->post([this, question = std::move(question), done = std::move(done)] {
-    const auto parsed = json_parse(question);
-    Result<nlohmann::json> answered = Error{Code::bad_argument, "the question is no JSON object"};
-    if (parsed.is_object()) {
-      try {
-        answered = answer(parsed);
-      } catch (const nlohmann::json::exception& wrong) {
-        answered =
-            Error{Code::bad_argument, fmt::format("the question cannot be understood ({})", wrong.what())};
-      }
+  (refresh ? refresh_asker_ : askers_)
+      ->post([this, &counted, question = std::move(question), done = std::move(done)] {
+        answer_one(question, done, counted);
+      });
+}
+
+void AdminService::answer_one(const std::string& question,
+                              const std::function<void(Result<std::string>)>& done, std::uint32_t& counted) {
+  const auto parsed = json_parse(question);
+  Result<nlohmann::json> answered = Error{Code::bad_argument, "the question is no JSON object"};
+  if (parsed.is_object()) {
+    try {
+      answered = answer(parsed);
+    } catch (const nlohmann::json::exception& wrong) {
+      answered =
+          Error{Code::bad_argument, fmt::format("the question cannot be understood ({})", wrong.what())};
     }
-    {
-      const std::lock_guard lock(mutex_);
-      --questions_;
-    }
-    if (answered.ok()) {
-      done(json_dump(*answered));
-    } else {
-      done(answered.error());
-    }
-  });
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    --counted;
+  }
+  if (answered.ok()) {
+    done(json_dump(*answered));
+  } else {
+    done(answered.error());
+  }
 }
 
 Result<nlohmann::json> AdminService::answer(const nlohmann::json& question) {
@@ -91,6 +107,9 @@ Result<nlohmann::json> AdminService::answer(const nlohmann::json& question) {
   if (op == "evict") {
     FOREBAY_TRY(PathSelection::make(core_.datasets, paths_of(question)));
     return sums(question, {"objects", "bytes"});
+  }
+  if (op == "refresh") {
+    return refresh_.ask(question, paths_of(question));
   }
   return Error{Code::bad_argument, fmt::format("unknown question \"{}\"", op)};
 }
@@ -229,6 +248,9 @@ void AdminService::part(const nlohmann::json& question, SharedResponder responde
   const std::string op = question.at("op").get<std::string>();
   if (op == "prefetch") {
     return prefetch_part(question, std::move(responder));
+  }
+  if (op == "refresh") {
+    return refresh_.part(question, paths_of(question), std::move(responder));
   }
   Result<nlohmann::json> answered = Error{Code::bad_argument, "unknown question"};
   if (op == "status") {

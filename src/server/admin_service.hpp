@@ -18,6 +18,7 @@
 #include "server/job_start.hpp"
 #include "server/node_core.hpp"
 #include "server/path_selection.hpp"
+#include "server/refresh_service.hpp"
 #include "shared/session_layout.hpp"
 
 namespace forebay {
@@ -26,6 +27,8 @@ class AdminService final : public RequestHandler {
  public:
   // Questions of clients that are being answered; more are refused (unavailable).
   static constexpr std::uint32_t kQuestionsMax = 16;
+  // Of refreshes, which may hang with their origin and have a thread of their own.
+  static constexpr std::uint32_t kRefreshesMax = 4;
   // Prefetches whose outcome is remembered for those who still ask.
   static constexpr std::size_t kPrefetchesKept = 64;
 
@@ -37,6 +40,8 @@ class AdminService final : public RequestHandler {
   void ask(std::string question, std::function<void(Result<std::string>)> done);
   // The job's report. Blocks.
   Result<nlohmann::json> report();
+  // Several times a second, from any thread.
+  void tick() { refresh_.tick(); }
   // The staging of the start, for those who ask for its progress. Before any question.
   void watch(std::shared_ptr<PrefetchJob> job) { watched_ = std::move(job); }
   // How far all nodes are with it: bytes, bytes_total, objects, objects_total. Blocks.
@@ -52,6 +57,8 @@ class AdminService final : public RequestHandler {
     std::vector<SharedResponder> waiting;
   };
 
+  void answer_one(const std::string& question, const std::function<void(Result<std::string>)>& done,
+                  std::uint32_t& counted);
   // For the whole job.
   Result<nlohmann::json> answer(const nlohmann::json& question);
   Result<nlohmann::json> check(const nlohmann::json& question);
@@ -74,10 +81,13 @@ class AdminService final : public RequestHandler {
   std::shared_ptr<PrefetchJob> watched_;
   std::mutex mutex_;
   std::uint32_t questions_ = 0;
+  std::uint32_t refreshes_ = 0;
   std::uint64_t next_prefetch_ = 1;
   std::map<std::string, Prefetch> prefetches_;
   std::deque<std::string> prefetch_order_;
+  RefreshService refresh_;
   std::unique_ptr<ThreadPool> askers_;
+  std::unique_ptr<ThreadPool> refresh_asker_;
   std::unique_ptr<ThreadPool> parts_;
 };
 

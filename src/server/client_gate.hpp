@@ -26,6 +26,7 @@ class ClientGate final : public ClientService {
   void tick() override {
     session_.beat();
     core_.peer_service.tick();
+    admin_.tick();
   }
 
  private:

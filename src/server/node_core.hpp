@@ -36,6 +36,7 @@ class NodeCore {
   ~NodeCore();
 
   std::shared_ptr<PrefetchJob> make_prefetch(PrefetchJob::Options options);
+  [[nodiscard]] std::uint32_t io_threads() const { return io_threads_; }
   // What is not done after this fails with `cancelled`.
   void stop() { stager.stop(); }
 

@@ -35,6 +35,26 @@ bool element_matches(std::string_view pattern, std::size_t* at, char c) {
   return pattern[start] == '?' ? c != '/' : pattern[start] == c;
 }
 
+std::string without_last_slashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') {
+    path.pop_back();
+  }
+  return path;
+}
+
+// The dataset whose mount holds `path`, the deepest one where mounts nest; datasets.size(): none.
+std::uint32_t dataset_of(const StagedDatasets& datasets, const std::string& path) {
+  auto best = static_cast<std::uint32_t>(datasets.size());
+  for (std::uint32_t k = 0; k < datasets.size(); ++k) {
+    const std::string& mount = datasets[k].mount;
+    if (path.starts_with(mount) && (path.size() == mount.size() || path[mount.size()] == '/') &&
+        (best == datasets.size() || mount.size() > datasets[best].mount.size())) {
+      best = k;
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 // Backtracks to the last star only, and from a star that cannot pass a '/' to the last double star: linear in
@@ -80,20 +100,32 @@ bool glob_matches(std::string_view pattern, std::string_view path) {
 
 std::uint32_t PathSelection::find(const StagedDatasets& datasets, const std::string& path,
                                   std::uint32_t* dataset) {
-  std::string wanted = path;
-  while (wanted.size() > 1 && wanted.back() == '/') {
-    wanted.pop_back();
+  const std::string wanted = without_last_slashes(path);
+  const std::uint32_t k = dataset_of(datasets, wanted);
+  if (k == datasets.size()) {
+    return kNoEntry;
   }
-  for (std::uint32_t k = 0; k < datasets.size(); ++k) {
-    const std::string& mount = datasets[k].mount;
-    if (!wanted.starts_with(mount) || (wanted.size() > mount.size() && wanted[mount.size()] != '/')) {
-      continue;
+  *dataset = k;
+  const std::size_t start = std::min(wanted.size(), datasets[k].mount.size() + 1);
+  return datasets[k].view().find(wanted.data() + start, wanted.size() - start);
+}
+
+std::uint32_t PathSelection::find_holder(const StagedDatasets& datasets, const std::string& path,
+                                         std::uint32_t* dataset) {
+  std::string at = without_last_slashes(path);
+  const std::uint32_t k = dataset_of(datasets, at);
+  if (k == datasets.size()) {
+    return kNoEntry;
+  }
+  const CatalogView& view = datasets[k].view();
+  for (*dataset = k; at.size() > datasets[k].mount.size(); at.erase(at.rfind('/'))) {
+    const std::size_t start = datasets[k].mount.size() + 1;
+    const std::uint32_t found = view.find(at.data() + start, at.size() - start);
+    if (found != kNoEntry && CatalogView::is_directory(view.entry(found))) {
+      return found;
     }
-    *dataset = k;
-    const std::size_t start = std::min(wanted.size(), mount.size() + 1);
-    return datasets[k].view().find(wanted.data() + start, wanted.size() - start);
   }
-  return kNoEntry;
+  return 0;
 }
 
 Result<PathSelection> PathSelection::make(const StagedDatasets& datasets,

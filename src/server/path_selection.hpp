@@ -28,6 +28,10 @@ class PathSelection {
   // The entry that `path` names, in *dataset, or kNoEntry.
   static std::uint32_t find(const StagedDatasets& datasets, const std::string& path, std::uint32_t* dataset);
 
+  // The deepest directory of the catalogs that holds `path`, which need not exist; kNoEntry: no mount does.
+  static std::uint32_t find_holder(const StagedDatasets& datasets, const std::string& path,
+                                   std::uint32_t* dataset);
+
  private:
   explicit PathSelection(const StagedDatasets& datasets) : datasets_(&datasets) {}
 

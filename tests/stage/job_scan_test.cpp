@@ -48,6 +48,7 @@ class CountingOrigin final : public Origin {
     }
     return real_->list(directory);
   }
+  Result<OriginName> look_at(const std::string& path) override { return real_->look_at(path); }
   Result<CatalogFileSystem> file_system(const std::string& path) override { return real_->file_system(path); }
   Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected) override {
     return real_->open(path, expected);

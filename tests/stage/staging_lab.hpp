@@ -46,6 +46,7 @@ class WatchedOrigin final : public Origin {
   [[nodiscard]] bool is_posix() const override { return true; }
   Result<OriginAttributes> root_attributes() override { return inner_->root_attributes(); }
   Result<DirectoryListing> list(const std::string& directory) override { return inner_->list(directory); }
+  Result<OriginName> look_at(const std::string& path) override { return inner_->look_at(path); }
   Result<CatalogFileSystem> file_system(const std::string& path) override {
     return inner_->file_system(path);
   }
