@@ -16,6 +16,7 @@
 
 #include "common/log.hpp"
 #include "common/path_io.hpp"
+#include "common/safe_path.hpp"
 #include "shared/seal.hpp"
 
 namespace forebay {
@@ -173,6 +174,7 @@ Result<BufferDirectory> BufferDirectory::open(const std::string& directory, cons
   if (!real) {
     return error_from_errno("cannot resolve " + directory);
   }
+  FOREBAY_TRY(refuse_exchangeable_path(real.get()));
   std::vector<unsigned> slots;
   for (unsigned slot = 1; slot <= kSlots; ++slot) {
     const bool is_previous = slot_path(real.get(), slot) + "/objects" == previous;

@@ -57,10 +57,10 @@ struct CatalogBuilder::State {
   Status refuse_repeats();
 };
 
-CatalogBuilder::CatalogBuilder(std::string origin_name, std::uint64_t stripe_bytes)
+CatalogBuilder::CatalogBuilder(std::string origin_name, std::uint64_t stripe_bytes, std::uint32_t instance)
     : state_(std::make_unique<State>()) {
   FOREBAY_CHECK(stripe_bytes > 0 && origin_name.size() <= kNameBytesMax);
-  state_->path_seed = hash_bytes(origin_name.data(), origin_name.size(), 0);
+  state_->path_seed = hash_bytes(origin_name.data(), origin_name.size(), instance);
   state_->origin = std::move(origin_name);
   state_->stripe_bytes = stripe_bytes;
   state_->root.mode = S_IFDIR | 0755;
@@ -144,6 +144,7 @@ Status CatalogBuilder::write(const std::string& path) {
   FOREBAY_TRY(state_->refuse_repeats());
   state_->note(state_->root);
   const CatalogContent content{state_->origin,
+                               state_->path_seed,
                                state_->stripe_bytes,
                                state_->root,
                                state_->listings,

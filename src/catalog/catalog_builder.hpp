@@ -27,8 +27,9 @@ class CatalogBuilder {
   // Each name of the listings as it is taken, in the order of the encoded bytes.
   using NameVisitor = std::function<void(std::string_view directory, const ListedName& name)>;
 
-  // `stripe_bytes` above zero.
-  CatalogBuilder(std::string origin_name, std::uint64_t stripe_bytes);
+  // `stripe_bytes` above zero. `instance`: how many datasets of the session have the same origin and come
+  // before it; their objects are told apart in the buffers.
+  CatalogBuilder(std::string origin_name, std::uint64_t stripe_bytes, std::uint32_t instance = 0);
   CatalogBuilder(CatalogBuilder&& other) noexcept;
   ~CatalogBuilder();
 

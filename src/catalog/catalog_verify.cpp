@@ -10,6 +10,7 @@
 #include "catalog/catalog_layout_plan.hpp"
 #include "common/open_mp.hpp"
 #include "shared/catalog_view.hpp"
+#include "shared/session_layout.hpp"
 
 namespace forebay {
 namespace {
@@ -77,9 +78,17 @@ class Verifier {
            (left || S_ISREG(e.mode) || S_ISDIR(e.mode) || S_ISLNK(e.mode));
   }
 
+  bool is_seed_of_origin(std::uint64_t seed) const {
+    for (std::uint32_t instance = 0; instance < kDatasetsMax; ++instance) {
+      if (seed == hash_bytes(view_.text(h_.origin), h_.origin.bytes(), instance)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   bool entries_refer_inside() const {
-    if (!text_is_inside(h_.origin.offset(), h_.origin.bytes()) ||
-        h_.path_seed != hash_bytes(view_.text(h_.origin), h_.origin.bytes(), 0)) {
+    if (!text_is_inside(h_.origin.offset(), h_.origin.bytes()) || !is_seed_of_origin(h_.path_seed)) {
       return false;
     }
     bool good = true;

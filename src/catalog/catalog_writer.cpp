@@ -37,7 +37,7 @@ CatalogWriter::CatalogWriter(std::byte* base, const CatalogHeader& header, const
 Status CatalogWriter::run() {
   const std::string& origin = content_.origin;
   header().origin = StringRef::of(put_text(origin), static_cast<std::uint32_t>(origin.size()));
-  header().path_seed = hash_bytes(origin.data(), origin.size(), 0);
+  header().path_seed = content_.path_seed;
   header().stripe_bytes = content_.stripe_bytes;
   put_tables();
 

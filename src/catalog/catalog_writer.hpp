@@ -54,6 +54,7 @@ struct ListingAt {
 
 struct CatalogContent {
   std::string origin;
+  std::uint64_t path_seed;
   std::uint64_t stripe_bytes;
   OriginAttributes root;
   std::vector<ListingAt> listings;                          // Sorted by path_hash, none twice.

@@ -9,7 +9,7 @@
 
 namespace forebay {
 
-// Code: bad_argument (nothing to stage, mounts overlap, a session name that is no file name).
+// Code: bad_argument (nothing to stage, a mount given twice, a session name that is no file name).
 Result<ServeOptions> serve_options_of(const Settings& settings);
 
 // The directory of session `id`; simulated nodes add ".<rank>".

@@ -1,5 +1,8 @@
 #include "client/invalidation.hpp"
 
+#include <limits.h>
+#include <string.h>
+
 #include "client/server_request.hpp"
 
 namespace forebay {
@@ -12,21 +15,69 @@ bool is_known(const Resolution& resolution) {
 }  // namespace
 
 void Invalidation::add(Place place, InvalidateScope scope) {
-  if (count_ < kInvalidatesMax) {
-    items_[count_++] = {place.dataset, place.entry, static_cast<uint32_t>(scope)};
+  if (count_ == kInvalidatesMax) {
+    commit();
   }
+  items_[count_++] = {place.dataset, place.entry, static_cast<uint32_t>(scope)};
 }
 
 void Invalidation::touch(Place place) {
+  mark(place);
+  if (session_.shared_origins) {
+    mark_twins(place, InvalidateScope::entry);
+  }
+}
+
+void Invalidation::touch_subtree(Place place) {
+  mark_subtree(place);
+  if (session_.shared_origins) {
+    mark_twins(place, InvalidateScope::subtree);
+  }
+}
+
+// The same thing of the origin in other datasets.
+void Invalidation::mark_twins(Place place, InvalidateScope scope) {
+  const MappedDataset& own = session_.dataset_of(place);
+  char path[2 * PATH_MAX];
+  size_t bytes = own.origin_bytes;
+  memcpy(path, own.origin, bytes + 1);
+  if (place.entry != 0) {
+    path[bytes++] = '/';
+    const int64_t below = own.catalog.path_of(place.entry, path + bytes, sizeof path - bytes);
+    if (below < 0) {
+      return;
+    }
+    bytes += static_cast<size_t>(below);
+  }
+  for (uint32_t k = 0; k < session_.dataset_count; ++k) {
+    const MappedDataset& other = session_.datasets[k];
+    if (k == place.dataset) {
+      continue;
+    }
+    if (bytes >= other.origin_bytes && memcmp(path, other.origin, other.origin_bytes) == 0 &&
+        (path[other.origin_bytes] == '/' || path[other.origin_bytes] == '\0')) {
+      const char* rest = path + other.origin_bytes + (bytes > other.origin_bytes ? 1 : 0);
+      const uint32_t twin = other.catalog.find(rest, strlen(rest));
+      if (twin != kNoEntry) {
+        scope == InvalidateScope::entry ? mark({k, twin}) : mark_subtree({k, twin});
+      }
+    } else if (scope == InvalidateScope::subtree && other.origin_bytes > bytes &&
+               other.origin[bytes] == '/' && memcmp(other.origin, path, bytes) == 0) {
+      mark_subtree({k, 0});
+    }
+  }
+}
+
+void Invalidation::mark(Place place) {
   const Place state = {place.dataset, session_.state_entry(place)};
   if (session_.dataset_of(state).state.set_bypass(state.entry)) {
     add(state, InvalidateScope::entry);
   }
 }
 
-void Invalidation::touch_subtree(Place place) {
+void Invalidation::mark_subtree(Place place) {
   if (!CatalogView::is_directory(session_.entry_of(place))) {
-    touch(place);
+    mark(place);
     return;
   }
   const MappedDataset& dataset = session_.dataset_of(place);

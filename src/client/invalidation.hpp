@@ -7,8 +7,8 @@
 
 namespace forebay {
 
-// Collects what one call is about to change. commit() before the call, so that no reader gets the old bytes
-// after it.
+// Collects what one call is about to change, under all the mounts it is seen at. commit() before the call, so
+// that no reader gets the old bytes after it.
 class Invalidation {
  public:
   explicit Invalidation(const MappedSession& session) : session_(session) {}
@@ -27,6 +27,9 @@ class Invalidation {
 
  private:
   void add(Place place, InvalidateScope scope);
+  void mark(Place place);
+  void mark_subtree(Place place);
+  void mark_twins(Place place, InvalidateScope scope);
   const MappedSession& session_;
   InvalidateItem items_[kInvalidatesMax];
   uint32_t count_ = 0;

@@ -122,18 +122,24 @@ bool map_dataset(int directory, MappedSession* session, uint32_t k, Attempt* att
          dataset.state.header().stripe_count == dataset.catalog.header().stripe_count;
 }
 
-bool mounts_nest(const MappedSession& session) {
-  for (uint32_t a = 0; a < session.dataset_count; ++a) {
-    for (uint32_t b = 0; b < session.dataset_count; ++b) {
-      const MappedDataset& outer = session.datasets[a];
-      const MappedDataset& inner = session.datasets[b];
-      if (inner.mount_bytes > outer.mount_bytes && inner.mount[outer.mount_bytes] == '/' &&
-          memcmp(inner.mount, outer.mount, outer.mount_bytes) == 0) {
-        return true;
+bool is_below(const char* path, size_t bytes, const char* above, size_t above_bytes) {
+  return bytes > above_bytes && path[above_bytes] == '/' && memcmp(path, above, above_bytes) == 0;
+}
+
+void compare_datasets(MappedSession* session) {
+  for (uint32_t a = 0; a < session->dataset_count; ++a) {
+    for (uint32_t b = 0; b < session->dataset_count; ++b) {
+      const MappedDataset& outer = session->datasets[a];
+      const MappedDataset& inner = session->datasets[b];
+      if (is_below(inner.mount, inner.mount_bytes, outer.mount, outer.mount_bytes)) {
+        session->nested_mounts = true;
+      }
+      if (a != b && (is_below(inner.origin, inner.origin_bytes, outer.origin, outer.origin_bytes) ||
+                     strcmp(inner.origin, outer.origin) == 0)) {
+        session->shared_origins = true;
       }
     }
   }
-  return false;
 }
 
 bool fill(const char* path, Attempt* attempt) {
@@ -162,7 +168,7 @@ bool fill(const char* path, Attempt* attempt) {
       return false;
     }
   }
-  session->nested_mounts = mounts_nest(*session);
+  compare_datasets(session);
   if (!map_memory(sizeof(DescriptorHints), &attempt->hints) ||
       !map_memory(sizeof(WorkingDirectoryCache), &attempt->working_directory)) {
     return false;

@@ -42,6 +42,7 @@ struct MappedSession {
   uint32_t directory_bytes;
   uint32_t dataset_count;
   bool nested_mounts;                // A mount lies below another's.
+  bool shared_origins;               // An origin is another's, or lies below it.
   bool remembers_working_directory;  // working_directory is zeroed by fork.
   uint32_t rerooted;                 // atomic
   MappedDataset datasets[kDatasetsMax];

@@ -167,6 +167,7 @@ class Walk {
   bool direct(Place root, const char* rest, Outcome* outcome);
   bool may_search_above(Place place) const;
   Outcome components(Place at, const char* rest);
+  bool mount_at(Place directory, const char* name, size_t bytes, Place* into) const;
   bool has_parent(uint32_t dataset) const;
   bool above_root(uint32_t dataset, const char* rest);
   bool put_in_front(const char* text, size_t bytes, const char* rest);
@@ -259,6 +260,26 @@ bool Walk::above_root(uint32_t dataset, const char* rest) {
   return put_in_front(from.mount, bytes, bytes == 0 && *rest == '\0' ? "/" : rest);
 }
 
+// Whether another dataset's mount is this name in `directory`: it hides what the catalog has there.
+bool Walk::mount_at(Place directory, const char* name, size_t bytes, Place* into) const {
+  PathText path;
+  const ssize_t holder = mount_path(session_, directory, path.text, sizeof path.text);
+  if (holder < 0 || static_cast<size_t>(holder) + 1 + bytes > sizeof path.text) {
+    return false;
+  }
+  path.text[holder] = '/';
+  memcpy(path.text + holder + 1, name, bytes);
+  const size_t whole = static_cast<size_t>(holder) + 1 + bytes;
+  for (uint32_t k = 0; k < session_.dataset_count; ++k) {
+    if (session_.datasets[k].mount_bytes == whole &&
+        memcmp(session_.datasets[k].mount, path.text, whole) == 0) {
+      *into = Place{k, 0};
+      return true;
+    }
+  }
+  return false;
+}
+
 Outcome Walk::components(Place at, const char* rest) {
   while (true) {
     const char* name = skip_slashes(rest);
@@ -281,6 +302,9 @@ Outcome Walk::components(Place at, const char* rest) {
         return above_root(at.dataset, rest) ? absolute(text_) : fail(ENAMETOOLONG);
       }
       at.entry = session_.entry_of(at).parent;
+      continue;
+    }
+    if (session_.nested_mounts && mount_at(at, name, bytes, &at)) {
       continue;
     }
     const uint32_t child = session_.dataset_of(at).catalog.find_child(at.entry, name, bytes);

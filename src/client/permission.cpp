@@ -89,7 +89,8 @@ Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom
 
 bool may_search(const MappedSession& session, Place place, AsWhom whom) {
   const Verdict verdict = judge(session, place, X_OK, whom);
-  if (verdict != Verdict::ask_origin) {
+  // What changed since the scan may be open to more: to fewer, and all below it is the origin's to judge.
+  if (verdict == Verdict::allowed || (verdict == Verdict::refused && !session.left_to_origin(place))) {
     return verdict == Verdict::allowed;
   }
   PathText path;

@@ -33,7 +33,9 @@ Result<MappedFile> MappedFile::create(const std::string& path, std::size_t bytes
 
 Result<MappedFile> MappedFile::open(const std::string& path, Access access) {
   const bool writable = access == Access::read_write;
-  const UniqueFd fd(::open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC));
+  // O_NONBLOCK: a FIFO that somebody put there must not make this wait.
+  const UniqueFd fd(
+      ::open(path.c_str(), (writable ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd.valid()) {
     return error_from_errno("cannot open " + path);
   }

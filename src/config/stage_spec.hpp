@@ -24,7 +24,8 @@ struct StageSpec {
 Result<StageSpec> parse_stage(std::string_view text, const std::string& working_directory);
 // What parse_stage() reads back as `spec`.
 std::string stage_text(const StageSpec& spec);
-// Code: bad_argument (a mount inside or equal to another, more than kDatasetsMax).
+// A mount may lie inside another: the deepest that holds a path is meant. Code: bad_argument (a mount equal
+// to another, more than kDatasetsMax).
 Status check_stages(std::span<const StageSpec> stages);
 
 // `path` below `working_directory` made absolute, without `.`, `..`, doubled or trailing slashes; links are

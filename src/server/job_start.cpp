@@ -208,7 +208,11 @@ Result<Catalog> JobStart::fetch(std::uint32_t k, const std::string& path) {
 
 Result<Catalog> JobStart::scan(std::uint32_t k, const std::string& path) {
   Origin& origin = *origins_[k];
-  CatalogBuilder builder(origin.canonical_name(), parts_.options.stripe_bytes);
+  const auto instance = static_cast<std::uint32_t>(std::count_if(
+      origins_.begin(), origins_.begin() + k, [&origin](const std::unique_ptr<Origin>& earlier) {
+        return earlier->canonical_name() == origin.canonical_name();
+      }));
+  CatalogBuilder builder(origin.canonical_name(), parts_.options.stripe_bytes, instance);
   FOREBAY_TRY(scan_origin(JobScan{origin,
                                   DatasetIndex{k},
                                   services_->executor,

@@ -37,7 +37,9 @@ struct CatalogHeader {
   uint64_t file_bytes;
   uint64_t checksum;   // hash_bytes of everything behind the header, seeded with the checksum_bytes of the header
                        // in which this field is 0
-  uint64_t path_seed;  // hash_bytes(origin, 0): the seed of every path_hash
+  // The seed of every path_hash: hash_bytes(origin, n), n being how many datasets of the same origin came before
+  // this one, so that an object staged twice is two files in the buffer.
+  uint64_t path_seed;
   uint64_t stripe_bytes;
   uint64_t dataset_bytes;  // Bytes of all objects, those with several names (hard links) counted once.
   uint64_t strings_bytes;

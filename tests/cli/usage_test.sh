@@ -22,7 +22,7 @@ usage_error "a bad number" "FOREBAY_NODES: 'few'" env FOREBAY_NODES=few "$foreba
 usage_error "unknown MPI settings" "--mpi: 'magic'" "$forebay" run --mpi magic --stage "$scratch/set" -- true
 usage_error "a missing hostfile" "hostfile" "$forebay" run --hostfile "$scratch/no" --stage "$scratch/set" -- true
 usage_error "no allocation" "allocation" env -u SLURM_JOB_ID "$forebay" run --launcher srun --stage "$scratch/set" -- true
-usage_error "overlapping mounts" "overlaps" "$forebay" run --stage "$scratch/set=/m" --stage "$scratch/set=/m/n" -- true
+usage_error "one mount twice" "two datasets are mounted at /m" "$forebay" run --stage "$scratch/set=/m" --stage "$scratch/set=/m" -- true
 usage_error "a missing configuration file" "none.toml" "$forebay" config --config "$scratch/none.toml"
 usage_error "no capacity to plan" "capacity" "$forebay" plan "$scratch/set" --nodes 2
 
