@@ -45,7 +45,12 @@ class WatchedOrigin final : public Origin {
   [[nodiscard]] const std::string& canonical_name() const override { return inner_->canonical_name(); }
   [[nodiscard]] bool is_posix() const override { return true; }
   Result<OriginAttributes> root_attributes() override { return inner_->root_attributes(); }
-  Result<DirectoryListing> list(const std::string& directory) override { return inner_->list(directory); }
+  Result<DirectoryListing> list(const std::string& directory) override {
+    if (before_list) {
+      FOREBAY_TRY(before_list(directory));
+    }
+    return inner_->list(directory);
+  }
   Result<OriginName> look_at(const std::string& path) override { return inner_->look_at(path); }
   Result<CatalogFileSystem> file_system(const std::string& path) override {
     return inner_->file_system(path);
@@ -58,6 +63,7 @@ class WatchedOrigin final : public Origin {
   std::atomic<std::uint64_t> bytes_read{0};
   // Set before staging. Its Error is what the read gives.
   std::function<Status(const std::string& path)> before_read;
+  std::function<Status(const std::string& directory)> before_list;
 
  private:
   class Reader final : public OriginReader {
