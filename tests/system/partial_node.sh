@@ -44,11 +44,11 @@ with open(mounted, "rb") as a, open(copy, "rb") as b:
 ' "$tree/big" "$copies/big" "$scratch/copied"
 rm "$scratch/copied"
 for engine in psync sync pvsync pvsync2 mmap libaio io_uring; do
-  attempt fio --name=verified --filename="$tree/verified" --readonly --rw=read --bs=64k --size=24M --verify=crc32c \
+  attempt fio --name=verified --verify_state_save=0 --filename="$tree/verified" --readonly --rw=read --bs=64k --size=24M --verify=crc32c \
     --ioengine=$engine
 done
 for engine in psync libaio; do
-  attempt fio --name=verified --filename="$tree/verified" --readonly --rw=read --bs=64k --size=24M --verify=crc32c \
+  attempt fio --name=verified --verify_state_save=0 --filename="$tree/verified" --readonly --rw=read --bs=64k --size=24M --verify=crc32c \
     --direct=1 --ioengine=$engine
 done
 # Several at once, while stripes come and go.
