@@ -6,7 +6,7 @@
 namespace forebay::fuzz {
 
 std::vector<std::string> seeds() {
-  return {"0", "17", "512K", "4GiB", "1.5T", "3 MB", "7.5E", "0.0001KiB", "9223372036854775000"};
+  return {"0", "17", "512K", "4GiB", "1.5T", "3 MB", "7.5E", "0.0001KiB", "1000000000000000000"};
 }
 
 bool run(std::string_view input) {

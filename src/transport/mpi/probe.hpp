@@ -16,8 +16,8 @@ struct ProbeOptions {
 };
 
 // The main() of one of at least two ranks, on the main thread. Rank 0 prints one line of JSON to standard
-// output:
-// {"ok":true,"p50_4k_us":9.1,"gib_s":1.5}, or {"ok":false,"text":"..."}. Returns the exit code: 0 or 1.
+// output: {"event":"probe","ok":true,"p50_4k_us":9.1,"gib_s":1.5}, or
+// {"event":"probe","ok":false,"text":"..."}. Returns the exit code: 0 or 1.
 int mpi_probe_main(const ProbeOptions& options);
 
 }  // namespace forebay
