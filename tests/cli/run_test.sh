@@ -75,7 +75,7 @@ says "an unusable buffer" "$scratch/err" "runs without forebay"
 
 becomes_true 10 nothing_runs || fail "processes are left: $(processes_left)"
 for session in $(sessions); do
-  grep -qxF -- "$session" <<< "$before" || grep -qs "$scratch" "/dev/shm/forebay-$(id -u)/$session/control" &&
-    fail "session $session is left"
+  grep -qxF -- "$session" <<< "$before" && continue
+  ! grep -qs "$scratch" "/dev/shm/forebay-$(id -u)/$session/control" || fail "session $session is left"
 done
 finish
