@@ -39,15 +39,23 @@ bool nests_deeply(std::string_view text) {
   return false;
 }
 
+// Shared with the callback, which may still be at it when the waiter has the value.
 struct Asked {
-  std::vector<std::byte> into = std::vector<std::byte>(kChunkBytes);
-  // Shared with the callback, which may still be at it when the waiter has the value.
-  std::shared_ptr<std::promise<Result<std::size_t>>> landed =
-      std::make_shared<std::promise<Result<std::size_t>>>();
+  explicit Asked(std::size_t bytes) : into(bytes) {}
+  std::vector<std::byte> into;
+  std::promise<Result<std::size_t>> landed;
 };
 
+std::shared_ptr<Asked> ask(PeerTransport& transport, NodeIndex peer, std::span<const std::byte> request,
+                           std::size_t room) {
+  auto asked = std::make_shared<Asked>(room);
+  transport.fetch(peer, request, asked->into,
+                  [asked](Result<std::size_t> result) { asked->landed.set_value(std::move(result)); });
+  return asked;
+}
+
 Result<nlohmann::json> answer_of(std::uint32_t node, Asked& asked) {
-  auto landed = asked.landed->get_future().get();
+  auto landed = asked.landed.get_future().get();
   if (!landed.ok()) {
     return Error{landed.error().code, fmt::format("node {}: {}", node, landed.error().text)};
   }
@@ -72,11 +80,12 @@ nlohmann::json json_parse(std::string_view text) {
 
 Result<std::size_t> fetch_and_wait(PeerTransport& transport, NodeIndex peer,
                                    std::span<const std::byte> request, std::span<std::byte> into) {
-  // Shared with the callback, which may still be at it when this thread has the value.
-  const auto landed = std::make_shared<std::promise<Result<std::size_t>>>();
-  transport.fetch(peer, request, into,
-                  [landed](Result<std::size_t> result) { landed->set_value(std::move(result)); });
-  return landed->get_future().get();
+  const auto asked = ask(transport, peer, request, into.size());
+  auto landed = asked->landed.get_future().get();
+  if (landed.ok() && *landed > 0) {
+    std::memcpy(into.data(), asked->into.data(), *landed);
+  }
+  return landed;
 }
 
 Result<std::vector<nlohmann::json>> ask_peers(PeerTransport& transport, const nlohmann::json& question) {
@@ -90,15 +99,12 @@ Result<std::vector<nlohmann::json>> ask_peers(PeerTransport& transport, const nl
   Status failure;
   for (std::uint32_t first = 0; first < transport.node_count() && failure.ok(); first += kAskedAtOnceMax) {
     const std::uint32_t count = std::min(kAskedAtOnceMax, transport.node_count() - first);
-    std::vector<Asked> asked(count);
+    std::vector<std::shared_ptr<Asked>> asked;
     for (std::uint32_t i = 0; i < count; ++i) {
-      transport.fetch(
-          NodeIndex{first + i}, request, asked[i].into,
-          [landed = asked[i].landed](Result<std::size_t> result) { landed->set_value(std::move(result)); });
+      asked.push_back(ask(transport, NodeIndex{first + i}, request, kChunkBytes));
     }
-    // All of them, failed or not: their memory must outlive the fetches.
     for (std::uint32_t i = 0; i < count; ++i) {
-      auto answer = answer_of(first + i, asked[i]);
+      auto answer = answer_of(first + i, *asked[i]);
       if (answer.ok()) {
         answers.push_back(std::move(answer).value());
       } else if (failure.ok()) {

@@ -27,14 +27,19 @@ class ClientGate final : public ClientService {
     session_.beat();
     core_.peer_service.tick();
     admin_.tick();
+    if (++ticks_ % kTicksBetweenRetries == 0) {
+      core_.invalidator.retry_missed();
+    }
   }
 
  private:
   // An object that was evicted between becoming local and being opened is brought in again, this often.
   static constexpr int kAttempts = 3;
+  static constexpr std::uint32_t kTicksBetweenRetries = 10;
   std::shared_ptr<Materialiser::Flight> attempt(ObjectKey object, int attempts_left,
                                                 std::function<void(Materialised)> done);
 
+  std::uint32_t ticks_ = 0;
   NodeCore& core_;
   AdminService& admin_;
   const Session& session_;

@@ -260,7 +260,9 @@ void Control::obey(const std::string& line) {
 }
 
 void emit_event(const nlohmann::json& event) {
+  static std::mutex one_line_at_a_time;
   const std::string line = json_dump(event) + "\n";
+  const std::lock_guard lock(one_line_at_a_time);
   for (std::size_t done = 0; done < line.size();) {
     const auto put = ::write(STDOUT_FILENO, line.data() + done, line.size() - done);
     if (put < 0 && errno != EINTR) {

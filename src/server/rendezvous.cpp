@@ -1,7 +1,9 @@
 #include "server/rendezvous.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -12,6 +14,9 @@
 namespace forebay {
 
 namespace {
+
+constexpr std::chrono::seconds kSilencePatience{10};
+constexpr std::chrono::milliseconds kAskSilentEvery{50};
 
 struct RendezvousHead {
   PeerOp op = PeerOp::rendezvous;
@@ -71,13 +76,20 @@ Result<std::string> Rendezvous::exchange(std::uint16_t round, const std::string&
   std::memcpy(request.data(), &head, sizeof head);
   std::memcpy(request.data() + sizeof head, mine.data(), mine.size());
   std::vector<std::byte> into(kChunkBytes);
+  using Clock = std::chrono::steady_clock;
+  auto give_up_at = Clock::time_point::max();
   while (true) {
     auto result = fetch_and_wait(transport_, NodeIndex{0}, request, into);
     if (result.ok()) {
       return std::string(reinterpret_cast<const char*>(into.data()), *result);
     }
-    // Somebody takes longer than one request may: wait on.
-    if (result.error().code != Code::timed_out) {
+    if (result.error().code == Code::timed_out) {
+      give_up_at = Clock::time_point::max();  // Somebody takes longer than one request may: wait on.
+    } else if (result.error().code == Code::unavailable && !stopping_ && Clock::now() < give_up_at) {
+      // Silent, which may pass; nothing waits here but a start.
+      give_up_at = std::min(give_up_at, Clock::now() + kSilencePatience);
+      std::this_thread::sleep_for(kAskSilentEvery);
+    } else {
       return Error{std::move(result).error()};
     }
   }

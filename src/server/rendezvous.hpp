@@ -1,6 +1,7 @@
 // Rendezvous: all nodes of the job wait for each other and learn what each has to say.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -23,6 +24,9 @@ class Rendezvous final : public RequestHandler {
   // text. Codes: those of the nodes' errors; unavailable, cancelled (the transport stopped).
   Result<std::vector<nlohmann::json>> meet(std::uint16_t round, const Result<nlohmann::json>& mine);
 
+  // The transport is about to stop: who waits waits for nobody who is silent.
+  void stop() { stopping_ = true; }
+
   void on_request(NodeIndex from, std::span<const std::byte> request,
                   std::unique_ptr<Responder> responder) override;
 
@@ -37,6 +41,7 @@ class Rendezvous final : public RequestHandler {
   Result<std::string> exchange(std::uint16_t round, const std::string& mine);
 
   PeerTransport& transport_;
+  std::atomic<bool> stopping_{false};
   std::mutex mutex_;
   std::map<std::uint16_t, Round> rounds_;  // Few: the steps of a start.
 };

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <optional>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "server/control.hpp"
 #include "server/run_claim.hpp"
 #include "server/server.hpp"
+#include "server/session_control.hpp"
 #include "server/session_tree.hpp"
 #include "transport/mpi/mpi_engine.hpp"
 
@@ -23,6 +25,8 @@ namespace {
 
 constexpr std::size_t kFillThreads = 4;
 constexpr std::chrono::milliseconds kTransportStopDeadline{5000};
+// The thread of the exchange comes by a hundred times a second.
+constexpr std::uint64_t kExchangeHangsNs = 3'000'000'000;
 // Many threads, few that allocate at a time: more arenas would only hold memory.
 constexpr int kArenasMax = 4;
 
@@ -81,6 +85,8 @@ int serve_main(const ServeOptions& options) {
   ThreadPool fills("forebay-fill", kFillThreads);
   MpiEngineOptions engine_options;
   engine_options.stop_deadline = kTransportStopDeadline;
+  std::atomic<std::uint64_t> beat_ns{monotonic_ns()};
+  engine_options.heartbeat = [&beat_ns] { beat_ns = monotonic_ns(); };
   auto engine = MpiEngine::start(fills, engine_options);
   if (!engine.ok()) {
     log_error("{}", engine.error().text);
@@ -104,7 +110,8 @@ int serve_main(const ServeOptions& options) {
   int exit_code = 1;
   // MPI belongs to the main thread; everything else happens on others.
   std::thread conductor([&] {
-    Server server(options, places, **engine, control);
+    Server server(options, places, **engine, control,
+                  [&beat_ns] { return monotonic_ns() - beat_ns < kExchangeHangsNs; });
     exit_code = server.run();
   });
   const Status exchanged = (*engine)->run();

@@ -59,15 +59,33 @@ NodePlaces places_of(const ServeOptions& options, std::uint32_t rank) {
 }
 
 Server::Server(const ServeOptions& options, const NodePlaces& places, PeerTransport& transport,
-               Control& control)
+               Control& control, std::function<bool()> exchange_runs)
     : options_(options),
       places_(places),
       transport_(transport),
       control_(control),
       rendezvous_(transport),
-      job_({options, transport, router_, rendezvous_}) {
+      job_({options, transport, router_, rendezvous_}),
+      watch_(transport, watch_options(std::move(exchange_runs))) {
   router_.add({PeerOp::rendezvous}, rendezvous_);
   router_.add({PeerOp::stop}, *this);
+  router_.add({PeerOp::alive, PeerOp::silent}, watch_);
+}
+
+Watch::Options Server::watch_options(std::function<bool()> exchange_runs) const {
+  Watch::Options options;
+  options.server_timeout = options_.server_timeout;
+  options.runs = std::move(exchange_runs);
+  if (options_.supervised && leads()) {
+    options.tell_alive = [] { emit_event({{"event", "alive"}}); };
+    options.tell_silent = [this](NodeIndex node) {
+      const bool named = nodes_known_ && node.value < job_.nodes().size();
+      emit_event({{"event", "silent"},
+                  {"node", node.value},
+                  {"name", named ? json_text_of_bytes(job_.nodes()[node.value].name) : std::string()}});
+    };
+  }
+  return options;
 }
 
 Server::~Server() = default;
@@ -159,7 +177,9 @@ Status Server::begin_session() {
 
 Status Server::start() {
   transport_.serve(router_);
+  watch_.start();
   FOREBAY_TRY(job_.hello(join()));
+  nodes_known_ = true;
   if (session_.published() && !job_.keeps_offered()) {
     log_warning("the other nodes go on with another catalog: a new session begins");
     FOREBAY_TRY(begin_session());
@@ -442,6 +462,8 @@ void Server::on_request(NodeIndex, std::span<const std::byte>, std::unique_ptr<R
 }
 
 void Server::tear_down() {
+  watch_.stop();
+  rendezvous_.stop();
   const bool goes_on = !orderly_ && options_.supervised && session_.published();
   if (core_ && !goes_on) {
     session_.set_phase(SessionPhase::stopped);

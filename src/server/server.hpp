@@ -1,6 +1,8 @@
 // Server: one rank's life between a joined transport and a stopped one.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +17,7 @@
 #include "server/node_core.hpp"
 #include "server/ownership.hpp"
 #include "server/serve.hpp"
+#include "server/watch.hpp"
 
 namespace forebay {
 
@@ -31,8 +34,9 @@ NodePlaces places_of(const ServeOptions& options, std::uint32_t rank);
 
 class Server final : private RequestHandler {
  public:
-  // All outlive the server. `transport` has not served yet.
-  Server(const ServeOptions& options, const NodePlaces& places, PeerTransport& transport, Control& control);
+  // All outlive the server. `transport` has not served yet; `exchange_runs` says whether its own thread runs.
+  Server(const ServeOptions& options, const NodePlaces& places, PeerTransport& transport, Control& control,
+         std::function<bool()> exchange_runs);
   ~Server() override;
 
   // Starts, serves until asked to stop, stops the transport and removes the session. Returns the exit code
@@ -51,6 +55,7 @@ class Server final : private RequestHandler {
   void tell_marks() const;
   void announce_plan(const Ownership& ownership) const;
   void announce_ready() const;
+  Watch::Options watch_options(std::function<bool()> exchange_runs) const;
   Status start_staging();
   void serve_until_stopped();
   void staging_over();
@@ -67,8 +72,10 @@ class Server final : private RequestHandler {
   PeerTransport& transport_;
   Control& control_;
   PeerRouter router_;
+  std::atomic<bool> nodes_known_{false};
   Rendezvous rendezvous_;
   JobStart job_;
+  Watch watch_;
   Session session_;
   std::unique_ptr<ObjectStore> store_;
   std::unique_ptr<NodeCore> core_;

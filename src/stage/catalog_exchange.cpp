@@ -54,11 +54,16 @@ class Transfer {
   void ask(std::size_t offset, std::uint32_t number_of_try) {
     const CatalogChunkRequest request{.dataset = dataset_.value, .offset = offset};
     const auto chunk = into_.subspan(offset, std::min(kChunkBytes, into_.size() - offset));
+    // Of the fetch, which may outlive the transfer.
+    const auto memory = std::make_shared<std::vector<std::byte>>(chunk.size());
     transport_.fetch(
-        from_, std::as_bytes(std::span(&request, 1)), chunk,
-        [this, offset, number_of_try, expected = chunk.size()](Result<std::size_t> bytes) {
-          if (bytes.ok() && *bytes != expected) {
+        from_, std::as_bytes(std::span(&request, 1)), *memory,
+        [this, offset, number_of_try, memory, chunk](Result<std::size_t> bytes) {
+          if (bytes.ok() && *bytes != chunk.size()) {
             bytes = Error{Code::corrupt, "chunk of the catalog has a wrong length"};
+          }
+          if (bytes.ok()) {
+            std::memcpy(chunk.data(), memory->data(), chunk.size());
           }
           if (!bytes.ok() && worth_another_try(bytes.error().code) && number_of_try < kTriesMax) {
             return ask(offset, number_of_try + 1);
@@ -91,26 +96,26 @@ Result<std::uint64_t> ask_file_bytes(PeerTransport& transport, NodeIndex from, D
     bool done = false;
     Status status;
   };
-  Answer answer;
+  const auto answer = std::make_shared<Answer>();
   const CatalogChunkRequest request{.dataset = dataset.value, .offset = kAskCatalogBytes};
   transport.fetch(from, std::as_bytes(std::span(&request, 1)),
-                  std::as_writable_bytes(std::span(&answer.file_bytes, 1)),
-                  [&answer](Result<std::size_t> bytes) {
-                    const std::lock_guard lock(answer.mutex);
+                  std::as_writable_bytes(std::span(&answer->file_bytes, 1)),
+                  [answer](Result<std::size_t> bytes) {
+                    const std::lock_guard lock(answer->mutex);
                     if (!bytes.ok()) {
-                      answer.status = std::move(bytes).error();
-                    } else if (*bytes != sizeof answer.file_bytes) {
-                      answer.status = Error{Code::corrupt, "size of the catalog was not answered"};
+                      answer->status = std::move(bytes).error();
+                    } else if (*bytes != sizeof answer->file_bytes) {
+                      answer->status = Error{Code::corrupt, "size of the catalog was not answered"};
                     }
-                    answer.done = true;
-                    answer.arrived.notify_one();
+                    answer->done = true;
+                    answer->arrived.notify_one();
                   });
-  std::unique_lock lock(answer.mutex);
-  answer.arrived.wait(lock, [&] { return answer.done; });
-  if (!answer.status.ok()) {
-    return std::move(answer.status).error();
+  std::unique_lock lock(answer->mutex);
+  answer->arrived.wait(lock, [&] { return answer->done; });
+  if (!answer->status.ok()) {
+    return std::move(answer->status).error();
   }
-  return answer.file_bytes;
+  return answer->file_bytes;
 }
 
 Result<Catalog> fetch_into(PeerTransport& transport, NodeIndex from, DatasetIndex dataset,

@@ -19,6 +19,12 @@ ChunkBuffers::Buffer::~Buffer() {
   }
 }
 
+void ChunkBuffers::Buffer::forfeit() {
+  if (ChunkBuffers* home = std::exchange(home_, nullptr); home != nullptr) {
+    home->give_back(std::unique_ptr<std::byte[]>(new std::byte[kChunkBytes]));
+  }
+}
+
 void ChunkBuffers::acquire(Ready ready) {
   Buffer buffer;
   {

@@ -13,6 +13,17 @@ namespace {
 
 constexpr std::size_t kItemsPerRequest = (kRequestBytesMax - sizeof(std::uint16_t)) / sizeof(InvalidateItem);
 
+std::vector<std::byte> request_for(std::span<const InvalidateItem> items) {
+  const auto op = static_cast<std::uint16_t>(PeerOp::invalidate);
+  const auto bytes = std::as_bytes(items);
+  std::vector<std::byte> request(sizeof op + bytes.size());
+  std::memcpy(request.data(), &op, sizeof op);
+  if (!bytes.empty()) {
+    std::memcpy(request.data() + sizeof op, bytes.data(), bytes.size());
+  }
+  return request;
+}
+
 void mark(const StagedDataset& dataset, std::uint32_t dataset_index, std::uint32_t index,
           const std::function<void(ObjectKey)>& dropped) {
   const CatalogEntry& entry = dataset.view().entry(index);
@@ -84,26 +95,70 @@ Status Invalidator::apply_request(std::span<const std::byte> items) {
   return {};
 }
 
+void Invalidator::missed(std::uint32_t node, std::span<const InvalidateItem> items) {
+  if (items.empty()) {
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  Missed& there = missed_[node];
+  there.items.insert(there.items.end(), items.begin(), items.end());
+  if (there.items.size() - there.asked > kMissedMax) {
+    there.items.resize(there.asked);
+    for (std::uint32_t k = 0; k < datasets_.size(); ++k) {
+      there.items.push_back({k, 0, static_cast<std::uint32_t>(InvalidateScope::subtree)});
+    }
+  }
+}
+
+void Invalidator::retry_missed() {
+  std::vector<std::pair<std::uint32_t, std::vector<std::byte>>> requests;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [node, there] : missed_) {
+      if (there.asked == 0) {
+        there.asked = std::min(there.items.size(), kItemsPerRequest);
+        requests.emplace_back(node, request_for(std::span(there.items).first(there.asked)));
+      }
+    }
+  }
+  for (const auto& [node, request] : requests) {
+    transport_.fetch(NodeIndex{node}, request, {},
+                     [this, peer = node](const Result<std::size_t>& result) { retried(peer, result.ok()); });
+  }
+}
+
+void Invalidator::retried(std::uint32_t node, bool taken) {
+  const std::lock_guard lock(mutex_);
+  Missed& there = missed_.at(node);
+  if (taken) {
+    there.items.erase(there.items.begin(), there.items.begin() + static_cast<std::ptrdiff_t>(there.asked));
+  }
+  there.asked = 0;
+  if (there.items.empty()) {
+    missed_.erase(node);
+  }
+}
+
 void Invalidator::send_batch() {
-  std::vector<std::byte> request(sizeof(std::uint16_t));
-  const auto op = static_cast<std::uint16_t>(PeerOp::invalidate);
-  std::memcpy(request.data(), &op, sizeof op);
+  std::vector<InvalidateItem> items;
   {
     const std::lock_guard lock(mutex_);
     const std::size_t count = std::min(pending_.size(), kItemsPerRequest);
-    const auto* bytes = reinterpret_cast<const std::byte*>(pending_.data());
-    request.insert(request.end(), bytes, bytes + count * sizeof(InvalidateItem));
+    items.assign(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
     pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(count));
     if (pending_.empty()) {
       sent_dones_ = std::exchange(pending_dones_, {});
     }
   }
+  const auto request = request_for(items);
   struct Acks {
+    std::vector<InvalidateItem> items;
     std::atomic<std::uint32_t> left;
     std::mutex mutex;
     Status first_failure;
   };
   auto acks = std::make_shared<Acks>();
+  acks->items = std::move(items);
   acks->left = transport_.node_count();  // One of them this thread's own, for the loop below.
   const auto acknowledged = [this, acks](const Status& status) {
     if (!status.ok()) {
@@ -116,9 +171,13 @@ void Invalidator::send_batch() {
   };
   for (std::uint32_t node = 0; node < transport_.node_count(); ++node) {
     if (node != transport_.self().value) {
-      transport_.fetch(NodeIndex{node}, request, {}, [acknowledged](const Result<std::size_t>& result) {
-        acknowledged(result.ok() ? Status{} : Status{result.error()});
-      });
+      transport_.fetch(NodeIndex{node}, request, {},
+                       [this, node, acks, acknowledged](const Result<std::size_t>& result) {
+                         if (!result.ok() && result.error().code != Code::cancelled) {
+                           missed(node, acks->items);
+                         }
+                         acknowledged(result.ok() ? Status{} : Status{result.error()});
+                       });
     }
   }
   acknowledged({});

@@ -1,10 +1,12 @@
 // Invalidator: what must not be served any more, on every node.
 //
 // Marks the entries bypassed here at once, then tells all peers, in batches: one batch is on its way at a
-// time and what comes meanwhile joins the next, so that a flood of writes costs few messages.
+// time and what comes meanwhile joins the next, so that a flood of writes costs few messages. What a peer
+// that is silent did not take, it is told again until it does, or is started again (server/bypass_union.hpp).
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -33,11 +35,22 @@ class Invalidator {
 
   // From any thread; never blocks. `done` may be empty.
   void invalidate(std::span<const InvalidateItem> items, Done done);
+  // Tells peers what they missed. To be called now and then; never blocks.
+  void retry_missed();
   // A peer's batch (the bytes behind the PeerOp).
   Status apply_request(std::span<const std::byte> items);
 
  private:
+  // Of what one peer missed, so many items at most; of more, everything is missed.
+  static constexpr std::size_t kMissedMax = 1u << 16;
+  struct Missed {
+    std::vector<InvalidateItem> items;
+    std::size_t asked = 0;  // The first so many are on their way.
+  };
+
   void send_batch();
+  void missed(std::uint32_t node, std::span<const InvalidateItem> items);
+  void retried(std::uint32_t node, bool taken);
   void batch_acknowledged(const Status& status);
 
   const StagedDatasets& datasets_;
@@ -48,6 +61,7 @@ class Invalidator {
   std::vector<Done> pending_dones_;
   std::vector<Done> sent_dones_;
   bool sending_ = false;
+  std::map<std::uint32_t, Missed> missed_;
 };
 
 }  // namespace forebay

@@ -57,6 +57,13 @@ struct BypassedRequest {
   std::uint64_t first = 0;
 };
 
+// To node 0: that node gives no sign of life. Answer: nothing.
+struct SilentNotice {
+  PeerOp op = PeerOp::silent;
+  std::uint16_t reserved = 0;
+  std::uint32_t node = 0;
+};
+
 // What a request asks; a value that names nothing when it is too short.
 inline PeerOp peer_op_of(std::span<const std::byte> request) {
   std::uint16_t op = 0;

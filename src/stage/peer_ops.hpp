@@ -15,7 +15,9 @@ enum class PeerOp : std::uint16_t {
   stage_stripe = 19,  // PeerService: make a stripe present that the node owns (stage/peer_messages.hpp)
   rendezvous = 24,    // Rendezvous: wait for all nodes, exchange what each says (server/rendezvous.hpp)
   admin = 25,         // AdminService: JSON, a node's part of a verb's question
-  bypassed = 27,  // BypassUnion: which entries are bypassed on the node (server/bypass_union.hpp)
+  bypassed = 27,      // BypassUnion: which entries are bypassed on the node (server/bypass_union.hpp)
+  alive = 28,         // Watch: are you there? (server/watch.hpp)
+  silent = 29,        // Watch: to node 0: a node is not
   stop = 26,          // Server: stop serving (to node 0: make everybody stop)
 };
 

@@ -340,7 +340,11 @@ void Stager::fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attem
             if (written.ok()) {
               written = land_piece(*flight, chunk, into);
             }
-            *buffer = {};
+            if (status.ok()) {
+              *buffer = {};
+            } else {
+              buffer->forfeit();  // A peer that fell silent may still wake and send.
+            }
             peer_chunk_done(flight, written);
           });
         });

@@ -57,7 +57,10 @@ class PeerTransport {
   [[nodiscard]] virtual NodeIndex self() const = 0;
   [[nodiscard]] virtual std::uint32_t node_count() const = 0;
 
-  // From any thread; never blocks. `request` is copied; `into` must stay valid until `done` ran. A fetch from
+  // From any thread; never blocks. `request` is copied; `into` must stay valid until `done` has been destroyed,
+  // as where a peer falls silent while its bytes are landing, `done` runs before the last of them may: let `done`
+  // hold the memory. A peer that gives no sign of life for 2 s while it owes an answer is silent: what it was
+  // asked, and whatever it is asked until it is heard again, fails with `unavailable`. A fetch from
   // self() works and goes through the same handler. Requests to one peer may be answered in any order.
   virtual void fetch(NodeIndex peer, std::span<const std::byte> request, std::span<std::byte> into,
                      Done done) = 0;

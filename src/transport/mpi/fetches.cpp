@@ -16,6 +16,10 @@ Status compare(std::span<const std::byte> bytes, std::uint64_t checksum, NodeInd
   return Error{Code::corrupt, fmt::format("answer of node {} is damaged (its checksum differs)", peer.value)};
 }
 
+std::string silence_text(NodeIndex peer) {
+  return fmt::format("node {} gives no sign of life", peer.value);
+}
+
 }  // namespace
 
 Fetches::Fetches(Messenger& messenger, Executor& executor, std::shared_ptr<CommandQueue> queue,
@@ -25,7 +29,8 @@ Fetches::Fetches(Messenger& messenger, Executor& executor, std::shared_ptr<Comma
       queue_(std::move(queue)),
       self_(self),
       options_(options),
-      peers_(nodes) {}
+      peers_(nodes),
+      vigil_(nodes, options.silence) {}
 
 std::optional<std::uint64_t> Fetches::start(command::Fetch&& fetch, Clock::time_point now) {
   const auto refuse = [&fetch](Code code, std::string text) {
@@ -43,11 +48,18 @@ std::optional<std::uint64_t> Fetches::start(command::Fetch&& fetch, Clock::time_
   if (fetches_.size() >= options_.in_flight_max) {
     return refuse(Code::unavailable, fmt::format("too many fetches in flight ({})", fetches_.size()));
   }
+  if (vigil_.silent(fetch.peer.value)) {
+    return refuse(Code::unavailable, silence_text(fetch.peer));
+  }
   const auto id = next_id_++;
   const auto entry =
-      fetches_.try_emplace(id, InFlight{std::move(fetch), now + options_.deadline, State::waiting, 0, {}})
+      fetches_
+          .try_emplace(id, InFlight{std::move(fetch), now + options_.deadline, State::waiting, 0, {}, false})
           .first;
   const auto peer = entry->second.fetch.peer;
+  if (peer != self_) {
+    vigil_.owes(peer.value, now);
+  }
   if (peer == self_) {
     entry->second.state = State::asked;
   } else if (peers_[peer.value].asked < options_.asked_per_peer_max) {
@@ -138,9 +150,15 @@ void Fetches::land_slot(Entry entry, const WireHeader& header) {
 
 void Fetches::on_got(std::uint64_t id, const Status& status) {
   const auto entry = fetches_.find(id);
-  FOREBAY_CHECK(entry != fetches_.end() && entry->second.state == State::landing);
-  const auto& in_flight = entry->second;
+  FOREBAY_CHECK(entry != fetches_.end() && entry->second.state >= State::landing);
+  auto& in_flight = entry->second;
   release(in_flight.fetch.peer, in_flight.reply);
+  if (in_flight.state == State::orphaned) {
+    --landing_;
+    fetches_.erase(entry);
+    return;
+  }
+  in_flight.got = true;
   if (!status.ok()) {
     return end(entry, status.error());
   }
@@ -161,7 +179,7 @@ void Fetches::on_request_not_sent(NodeIndex peer, std::uint64_t id, const Error&
 
 void Fetches::fail(std::uint64_t id, const Error& error) {
   const auto entry = fetches_.find(id);
-  if (entry != fetches_.end() && entry->second.state != State::landing) {
+  if (entry != fetches_.end() && entry->second.state < State::landing) {
     end(entry, error);
   }
 }
@@ -190,7 +208,7 @@ void Fetches::finish(std::uint64_t id, const Status& status) {
 void Fetches::expire(Clock::time_point now) {
   for (auto entry = fetches_.begin(); entry != fetches_.end() && entry->second.deadline <= now;) {
     const auto expired = entry++;
-    if (expired->second.state == State::landing) {
+    if (expired->second.state >= State::landing) {
       continue;
     }
     auto& waiting = peers_[expired->second.fetch.peer.value].waiting;
@@ -203,10 +221,44 @@ void Fetches::expire(Clock::time_point now) {
   }
 }
 
+void Fetches::watch(Clock::time_point now) {
+  const auto& found = vigil_.look(now);
+  for (const auto peer : found.fell_silent) {
+    end_silent(NodeIndex{peer});
+  }
+  for (const auto peer : found.to_ping) {
+    WireHeader header;
+    header.kind = WireKind::ping;
+    messenger_.send(NodeIndex{peer}, header);
+  }
+}
+
+void Fetches::end_silent(NodeIndex peer) {
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, in_flight] : fetches_) {
+    if (in_flight.fetch.peer == peer && in_flight.state != State::orphaned && !in_flight.got) {
+      ids.push_back(id);
+    }
+  }
+  peers_[peer.value].waiting.clear();
+  const Error error{Code::unavailable, silence_text(peer)};
+  for (const auto id : ids) {
+    const auto entry = fetches_.find(id);
+    if (entry->second.state < State::landing) {
+      end(entry, error);
+    } else {
+      // Only MPI's own end of the transfer gives the memory back.
+      entry->second.state = State::orphaned;
+      vigil_.owes_less(peer.value);
+      entry->second.fetch.done(error);
+    }
+  }
+}
+
 void Fetches::end_all(const Error& error) {
   std::vector<std::uint64_t> ids;
   for (const auto& [id, in_flight] : fetches_) {
-    if (in_flight.state != State::landing) {
+    if (in_flight.state < State::landing) {
       ids.push_back(id);
     }
   }
@@ -229,6 +281,9 @@ void Fetches::release(NodeIndex peer, const WireHeader& reply) {
 void Fetches::end(Entry entry, Result<std::size_t> result) {
   auto ended = std::move(entry->second);
   fetches_.erase(entry);
+  if (ended.fetch.peer != self_) {
+    vigil_.owes_less(ended.fetch.peer.value);
+  }
   if (ended.state == State::landing) {
     --landing_;
   }

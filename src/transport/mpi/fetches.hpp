@@ -11,6 +11,7 @@
 #include "common/executor.hpp"
 #include "transport/mpi/command_queue.hpp"
 #include "transport/mpi/messenger.hpp"
+#include "transport/mpi/vigil.hpp"
 
 namespace forebay {
 
@@ -21,6 +22,8 @@ class Fetches {
     std::chrono::milliseconds deadline;
     std::size_t asked_per_peer_max;  // Requests a peer has to remember at once; further ones wait here.
     std::size_t in_flight_max;       // Waiting ones included.
+    std::chrono::milliseconds
+        silence;  // A peer that is asked and gives no sign of life for so long is silent.
   };
 
   // Larger answers are verified on the executor: the engine thread is the one that moves bytes.
@@ -48,6 +51,11 @@ class Fetches {
 
   // Ends with timed_out what is past its deadline. Where bytes are landing just now, that is waited for.
   void expire(Clock::time_point now);
+  // A message of any kind came from `peer`.
+  void heard(NodeIndex peer, Clock::time_point now) { vigil_.heard(peer.value, now); }
+  // Pings peers that owe an answer and say nothing, and ends with unavailable what those were asked that are
+  // silent. To be called after what has arrived was taken.
+  void watch(Clock::time_point now);
   // Ends everything but what landing() counts.
   void end_all(const Error& error);
 
@@ -56,13 +64,15 @@ class Fetches {
   [[nodiscard]] std::size_t landing() const { return landing_; }
 
  private:
-  enum class State : std::uint8_t { waiting, asked, landing };
+  // orphaned: `done` has run, but MPI may still write into the memory that `done` holds.
+  enum class State : std::uint8_t { waiting, asked, landing, orphaned };
   struct InFlight {
     command::Fetch fetch;
     Clock::time_point deadline;
     State state = State::waiting;
     std::size_t bytes = 0;  // Of the answer; this and `reply` once landing.
     WireHeader reply{};
+    bool got = false;  // Its bytes are here, and are being verified.
   };
   struct Peer {
     std::size_t asked = 0;              // Requests it has not replied to, ended fetches' included.
@@ -76,6 +86,7 @@ class Fetches {
   void land_slot(Entry entry, const WireHeader& header);
   void release(NodeIndex peer, const WireHeader& reply);
   void end(Entry entry, Result<std::size_t> result);
+  void end_silent(NodeIndex peer);
 
   Messenger& messenger_;
   Executor& executor_;
@@ -86,6 +97,7 @@ class Fetches {
   std::map<std::uint64_t, InFlight> fetches_;  // By id: the oldest, whose deadline is the next, first.
   std::uint64_t next_id_ = 1;
   std::size_t landing_ = 0;
+  Vigil vigil_;
 };
 
 }  // namespace forebay

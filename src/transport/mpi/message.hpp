@@ -15,6 +15,8 @@ enum class WireKind : std::uint32_t {
   reply_slot,     // id, slot, generation, offset, bytes: where the answer lies in the sender's window
   reply_failure,  // id, code, errno_value; payload: the error's text
   release,        // slot, generation: the sender has read the slot, or will not
+  ping,           // are you there?
+  pong,           // yes: from the engine thread, however busy the others are
 };
 
 struct WireHeader {

@@ -58,7 +58,8 @@ MpiEngine::MpiEngine(Executor& executor, MpiEngineOptions options, std::shared_p
       world_(std::move(world)),
       messenger_(*world_),
       fetches_(messenger_, executor, queue_, world_->self(), world_->node_count(),
-               {options_.fetch_deadline, options_.asked_per_peer_max, options_.fetches_in_flight_max}),
+               {options_.fetch_deadline, options_.asked_per_peer_max, options_.fetches_in_flight_max,
+                options_.silence}),
       answers_(messenger_, fetches_, executor, std::move(arena), queue_, world_->self(), options_.places,
                options_.checksum) {}
 
@@ -108,6 +109,7 @@ Status MpiEngine::drive() {
     FOREBAY_ASSIGN(ended, messenger_.poll(*this));
     progressed = progressed || ended > 0;
     fetches_.expire(now_);
+    fetches_.watch(now_);
     FOREBAY_TRY(advance_stop(now_));
     if (progressed) {
       back_off.progressed(now_);
@@ -178,6 +180,7 @@ void MpiEngine::hand_to_handler(const Asked& asked, std::span<const std::byte> r
 }
 
 void MpiEngine::on_message(NodeIndex from, const WireHeader& header, std::span<const std::byte> payload) {
+  fetches_.heard(from, now_);
   switch (header.kind) {
     case WireKind::request: {
       const Asked asked{from, header.id, header.room};
@@ -196,6 +199,13 @@ void MpiEngine::on_message(NodeIndex from, const WireHeader& header, std::span<c
       return fetches_.on_reply(from, header, payload);
     case WireKind::release:
       return answers_.on_release(header);
+    case WireKind::ping: {
+      WireHeader answer;
+      answer.kind = WireKind::pong;
+      return messenger_.send(from, answer);
+    }
+    case WireKind::pong:
+      return;
   }
 }
 

@@ -31,6 +31,8 @@ struct MpiEngineOptions {
   // How long a fetch may take. Bytes that are landing when it passes are waited for: never does anything
   // write into the caller's memory after `done`.
   std::chrono::milliseconds fetch_deadline = std::chrono::seconds(60);
+  // A peer that is asked and gives no sign of life for so long is silent (transport/peer_transport.hpp).
+  std::chrono::milliseconds silence = std::chrono::seconds(2);
   std::chrono::milliseconds stop_deadline = std::chrono::seconds(10);
   std::size_t asked_per_peer_max = 128;
   std::size_t fetches_in_flight_max = 1u << 16;  // Further ones fail with `unavailable`.
