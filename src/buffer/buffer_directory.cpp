@@ -169,12 +169,12 @@ ObjectName::ObjectName(const Identity& identity, FileForm form) noexcept {
 }
 
 Result<BufferDirectory> BufferDirectory::open(const std::string& directory, const std::string& previous) {
+  FOREBAY_TRY(refuse_exchangeable_path(directory));  // Before anything is put there.
   FOREBAY_TRY(check_buffer_directory(directory));
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(directory.c_str(), nullptr), &std::free);
   if (!real) {
     return error_from_errno("cannot resolve " + directory);
   }
-  FOREBAY_TRY(refuse_exchangeable_path(real.get()));
   std::vector<unsigned> slots;
   for (unsigned slot = 1; slot <= kSlots; ++slot) {
     const bool is_previous = slot_path(real.get(), slot) + "/objects" == previous;

@@ -19,7 +19,8 @@ cat "$tree"/{1..200} >/dev/null
 "$forebay" check "$tree" >/dev/null
 descriptors_before=$(descriptors)
 memory_before=$(memory_kib)
-shared_before=$(cd "${FOREBAY_SESSION%/*}" && find . -type f | sort)
+shared() { find "${FOREBAY_SESSION%.*}".* -type f | sort; }  # of this run
+shared_before=$(shared)
 echo "at first: $descriptors_before descriptors, $memory_before KiB"
 first=201
 for step in processes:1000 threads:1000 flood:20 garbage:0 descriptors:0 deaf:20 killed:200; do
@@ -35,7 +36,7 @@ for step in processes:1000 threads:1000 flood:20 garbage:0 descriptors:0 deaf:20
   [ "$(descriptors)" -le "$descriptors_before" ] || { echo "WRONG: descriptors"; ls -l "/proc/$pid/fd"; }
 done
 [ "$(memory_kib)" -le $((memory_before + 128 * 1024)) ] || echo "WRONG: memory"
-[ "$(cd "${FOREBAY_SESSION%/*}" && find . -type f | sort)" = "$shared_before" ] || echo "WRONG: shared memory"
+[ "$(shared)" = "$shared_before" ] || echo "WRONG: shared memory"
 [ -z "$(find "$work/buffer" -name '*.part')" ] || echo "WRONG: $(find "$work/buffer" -name '*.part')"
 cat "$tree"/{1..4000} | cmp - "$work/expected" || echo "WRONG: bytes"
 [ "$(server)" = "$pid" ] || echo "WRONG: another server"

@@ -82,7 +82,7 @@ refused "a directory without sticky bit" "no sticky bit" --buffer "$public/stick
 as $me mkdir "$public/open/buffer"
 refused "a directory below one without sticky bit" "no sticky bit" --buffer "$public/open/buffer"
 as $stranger ln -s "$work/theirs/trap" "$public/sticky/link"
-refused "a link of another user" "$public/sticky/link" --buffer "$public/sticky/link"
+refused "a link of another user" "$work/theirs/trap" --buffer "$public/sticky/link"
 as $stranger mkfifo -m 666 "$public/sticky/fifo"
 refused "a FIFO" "$public/sticky/fifo" --buffer "$public/sticky/fifo"
 mkdir -m 1777 "$public/sticky/shared"
