@@ -67,7 +67,8 @@ void add_refresh_verb(CommandLine& line) {
       "Once it returns, the next open, stat or listing of what changed, on any node, sees the origin as it "
       "is. "
       "Files\n"
-      "that programs have open keep the version they opened. Exit codes: 0 all compared, 4 the origin failed "
+      "that programs have open keep the version they opened. What is counted is counted against the scan. "
+      "Exit codes: 0 all compared, 4 the origin failed "
       "for some.",
       [options](const Invocation&) { return refresh(*options); });
   verb.add_option("PATH", options->paths, "files, directories (all below) or globs; new names too");

@@ -175,9 +175,7 @@ void RefreshJob::look_at(std::uint32_t dataset, std::uint32_t entry, Found* foun
     return compare_name(dataset, entry, *now, found);
   }
   ++found->counts.checked;
-  const CatalogEntry& known = set.view().entry(entry);
-  const std::uint32_t holder = CatalogView::is_object(known) ? known.count : entry;
-  const bool served = (known.flags & kEntryLeftToOrigin) == 0 && !set.state.bypassed(holder);
+  const bool served = (set.view().entry(entry).flags & kEntryLeftToOrigin) == 0;
   if (now.error().code == Code::not_found || now.error().errno_value == ELOOP) {  // ELOOP: a link above it.
     if (served) {
       gone(dataset, entry, found);
@@ -203,8 +201,7 @@ void RefreshJob::compare_name(std::uint32_t dataset, std::uint32_t entry, const 
   if (!now.attributes.left_to_origin && access && same_version(set.view(), known, now)) {
     return;
   }
-  const std::uint32_t holder = CatalogView::is_object(known) ? known.count : entry;
-  found->counts.changed += set.state.bypassed(holder) ? 0 : 1;
+  ++found->counts.changed;
   // Who may no longer search a directory may no longer read what is in it.
   const bool all_below = CatalogView::is_directory(known) &&
                          (!access || (now.attributes.mode & S_IFMT) != (known.mode & unsigned{S_IFMT}));
@@ -233,7 +230,6 @@ void RefreshJob::list(std::uint32_t dataset, std::uint32_t directory, Found* fou
   auto& names = listing->names;
   std::sort(names.begin(), names.end(),
             [](const OriginName& a, const OriginName& b) { return a.name < b.name; });
-  const bool listed_at_origin = set.state.bypassed(directory);
   std::uint32_t child = known.first;
   const std::uint32_t end = known.first + known.count;
   std::uint64_t came = 0;
@@ -252,7 +248,7 @@ void RefreshJob::list(std::uint32_t dataset, std::uint32_t directory, Found* fou
   while (child < end) {
     look_at(dataset, child++, found);
   }
-  if (came > 0 && !listed_at_origin) {
+  if (came > 0) {
     found->counts.came += came;
     found->invalidate(dataset, directory, InvalidateScope::entry);
   }

@@ -20,6 +20,7 @@ namespace forebay {
 
 class RefreshJob : public std::enable_shared_from_this<RefreshJob> {
  public:
+  // Against what was scanned, whatever was noticed before: the same, however the work is shared.
   struct Totals {
     std::uint64_t checked = 0;  // Names compared.
     std::uint64_t changed = 0;  // Of those, another version, mode, owner or kind.

@@ -88,7 +88,7 @@ refresh "a name that is new, in a directory that changed with it" "2 1 0 2 0" 0 
 expect_equal "its directory's listing, on another node" "new one two " "$(reader 2 ls "$tree/listed" | tr '\n' ' ')"
 expect_exit "below no mount" 1 "${as_user[@]}" "$forebay" refresh --session "$(cat "$work/out/session.0")" /nowhere
 partly=4  # One directory may not be listed any more.
-refresh "everything" "44 17 3 0 1" $partly
+refresh "everything, against what was scanned" "44 19 3 2 1" $partly
 "${as_user[@]}" touch "$FLAGS/go"
 wait $run || fail "the run's exit code" "$(cat "$work/said")"
 "${as_user[@]}" "$python" "$manifest" "$tree" >"$work/expected"
