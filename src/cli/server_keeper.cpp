@@ -23,6 +23,8 @@ using Clock = EventLoop::Clock;
 
 constexpr std::chrono::milliseconds kLookEvery{500};
 constexpr std::chrono::seconds kBackoffMax{60};
+// A start may take so many times as long as the first that worked until it is heard of.
+constexpr int kSlowerStart = 4;
 // How long servers that are to be killed may take to be gone.
 constexpr std::chrono::seconds kKillPatience{5};
 
@@ -55,7 +57,19 @@ void ServerKeeper::say(const std::string& text) const {
   }
 }
 
+// Before they say that they live, MPI has to find itself: for that, what it took once, and patience.
+Clock::duration ServerKeeper::silence_allowed() const {
+  const Clock::duration timeout = std::chrono::seconds(settings_.server_timeout_s);
+  if (beats_) {
+    return timeout;
+  }
+  return heard_first_after_ ? std::max(timeout, kSlowerStart * *heard_first_after_) : Clock::duration::max();
+}
+
 void ServerKeeper::on_event(const nlohmann::json& event) {
+  if (!heard_) {
+    heard_first_after_ = heard_first_after_.value_or(Clock::now() - launched_at_);
+  }
   heard_ = true;
   heard_at_ = Clock::now();
   const auto kind = event.value("event", "");
@@ -128,9 +142,9 @@ void ServerKeeper::watch(const Condition& until, Clock::time_point deadline) {
     if (now - from > 2 * kLookEvery) {
       // This process itself was stopped, and could not hear them.
       heard_at_ = std::min(now, heard_at_ + (now - from - kLookEvery));
-    } else if (beats_ && trouble_.empty() &&
-               now - heard_at_ > std::chrono::seconds(settings_.server_timeout_s)) {
-      trouble_ = fmt::format("no sign of life from the servers for {} s", settings_.server_timeout_s);
+    } else if (trouble_.empty() && now - heard_at_ > silence_allowed()) {
+      trouble_ = fmt::format("no sign of life from the servers for {}",
+                             format_duration(seconds_between(heard_at_, now)));
     }
     ask_report_if_due();
   }
@@ -156,7 +170,7 @@ ServerKeeper::Outcome ServerKeeper::launch(const Launcher& launcher, const Condi
   failure_may_pass_ = heard_ = beats_ = false;
   ready_at_.reset();
   last_report_ = nullptr;
-  heard_at_ = report_asked_at_ = Clock::now();
+  launched_at_ = heard_at_ = report_asked_at_ = Clock::now();
   auto program = own_program();
   if (!program.ok()) {
     failure_ = program.error().text;

@@ -73,6 +73,7 @@ class ServerKeeper {
   bool try_restart(const Condition& until);
   // Handles events until `until`, the deadline, or trouble: then trouble_ says which.
   void watch(const Condition& until, Clock::time_point deadline);
+  [[nodiscard]] Clock::duration silence_allowed() const;
   void ask_report_if_due();
   void end_all();
   std::unique_ptr<Launcher> launcher_for_those_left();
@@ -100,6 +101,7 @@ class ServerKeeper {
   bool serving_ = false;  // servers are there, or will be again
   // Of the servers started last:
   std::optional<Clock::time_point> ready_at_;
+  Clock::time_point launched_at_;
   Clock::time_point heard_at_;
   bool heard_ = false;  // any event at all: MPI works
   bool beats_ = false;  // they say that they live
@@ -111,6 +113,7 @@ class ServerKeeper {
   Clock::time_point report_asked_at_;
 
   std::optional<Clock::time_point> first_ready_at_;
+  std::optional<Clock::duration> heard_first_after_;  // a launch, the first time
   std::uint32_t in_a_row_ = 0;
   std::optional<Clock::time_point> down_since_;
   bool left_overs_ = false;  // the last servers' end was no orderly one

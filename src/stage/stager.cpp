@@ -534,7 +534,10 @@ void Stager::finish(const FlightPtr& flight, Status status) {
     } else if (error.code == Code::io_error || error.code == Code::corrupt || error.code == Code::timed_out ||
                error.code == Code::unavailable) {
       parts_.counters.errors.fetch_add(1, std::memory_order_relaxed);
-      log_.warning(error.text);
+      // That a peer is silent is said by the one who watches it, not by all who ask it.
+      if (error.code != Code::unavailable) {
+        log_.warning(error.text);
+      }
     }
     // What failed may work later; what changed, vanished or was forbidden stays so.
     if (flight->source == Source::origin && error.errno_value != ESTALE &&

@@ -156,6 +156,7 @@ class ObjectsRemoved(Buffer):
 
 class FileSystemFull(Buffer):
     words = "no byte free"
+    stages_again = True  # everything is evicted
 
     def inject(self, lab):
         place = lab.buffer_place(self.node)
@@ -206,15 +207,19 @@ class ReadOnly(Buffer):
                 send(pid, signal.SIGKILL)
             for pid in victims:
                 self.expect_gone(lab, pid)
-            self.remount(lab, "ro")
-            if not os.statvfs(lab.buffer_place(self.node)).f_flag & os.ST_RDONLY:
-                raise NotInjected("not read-only")
+            # Not at once: the last thread of a killed process may have files open for writing still.
+            lab.wait("the file system is read-only", lambda: self.is_read_only(lab), 20)
         finally:
             send(lab.run_pid(), signal.SIGCONT)
         lab.look_everywhere()
 
+    def is_read_only(self, lab):
+        self.remount(lab, "ro")
+        return bool(os.statvfs(lab.buffer_place(self.node)).f_flag & os.ST_RDONLY)
+
     def remount(self, lab, how):
-        subprocess.run(lab.in_mounts_of(self.node, ["mount", "-o", f"remount,bind,{how}", self.place(lab)]), check=False)
+        subprocess.run(lab.in_mounts_of(self.node, ["mount", "-o", f"remount,bind,{how}", self.place(lab)]), check=False,
+                       stderr=subprocess.DEVNULL)
 
     def undo(self, lab):
         self.remount(lab, "rw")
@@ -238,6 +243,7 @@ class IndexFlipped(Buffer):
             file.seek(offset)
             if file.read(1)[0] != byte:
                 raise NotInjected("the index is as it was")
+        lab.wait("the server is there", lambda: self.node in lab.servers() or lab.passed_through(), 60)
         servers = lab.servers()
         if self.node not in servers:
             raise NotInjected("the server is not there")

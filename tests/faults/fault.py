@@ -12,6 +12,7 @@ class Fault:
     single = True  # the only one of its round
     ends_run = False
     restarts = False  # servers are started again
+    stages_again = False  # by itself, whatever comes then
     may_pass_through = False  # so much is broken that run may go on without servers
 
     def __init__(self, rng, lab):

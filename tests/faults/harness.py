@@ -138,7 +138,7 @@ def inject_and_recover(lab, this, before, bytes_before):
             fault.after(lab)
         lab.look_everywhere(looks=100)
         after = lab.status()
-        if after is not None:
+        if after is not None and not any(fault.stages_again for fault in this.faults):
             same = frozenset(lab.servers().values()) == before
             this.staged_again = origin_bytes(after) - (bytes_before if same else 0)
 

@@ -75,12 +75,13 @@ class SeveralServers(Servers):
 
 
 class ServerInTransfer(Servers):
-    """While nodes fetch from each other what was just evicted."""
+    """While all nodes bring again what was just evicted."""
+    stages_again = True
 
     def draw(self, lab):
         super().draw(lab)
         self.pause = self.rng.choice((0, 0.05, 0.2))
-        self.what += f", {self.pause} s after replicas were evicted"
+        self.what += f", {self.pause} s after all was evicted"
 
     def inject(self, lab):
         code, said = lab.verb(0, "evict", lab.truth.origin)
