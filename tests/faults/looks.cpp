@@ -58,11 +58,17 @@ void Reader::look_once() {
 
 int Reader::open_object(const Look& look) {
   const std::string& path = objects_[look.object];
+  const auto open_by_path = [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); };
   if (random_.below(4) > 0) {
-    return timed([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
+    return timed(open_by_path);
   }
+  const std::uint32_t may_fail = load(table_->names_may_fail);
   const int directory =
       timed([&] { return ::open(parent_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (directory < 0 && (may_fail | load(table_->names_may_fail)) != 0) {
+    count(record_->errors_of_origin);  // A directory that changed is the origin's; what is in it need not be.
+    return timed(open_by_path);
+  }
   if (directory < 0) {
     return -1;
   }
