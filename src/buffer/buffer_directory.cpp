@@ -241,14 +241,22 @@ Status BufferDirectory::probe() const {
 }
 
 Result<bool> BufferDirectory::restore() const {
-  const bool was_removed = !same_file(root_.get(), AT_FDCWD, root_path_.c_str()) ||
-                           !same_file(lock_.get(), root_.get(), "lock") ||
-                           !same_file(objects_.get(), root_.get(), "objects");
-  if (!was_removed) {
+  const bool root_is_ours =
+      same_file(root_.get(), AT_FDCWD, root_path_.c_str()) && same_file(lock_.get(), root_.get(), "lock");
+  if (root_is_ours && same_file(objects_.get(), root_.get(), "objects")) {
     FOREBAY_TRY(make_subdirectories(objects_.get(), objects_path_));
     return false;
   }
-  FOREBAY_ASSIGN(fresh, open_slot(root_path_, false));
+  BufferDirectory fresh;
+  if (root_is_ours) {
+    fresh.root_ = UniqueFd(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0));
+    fresh.lock_ = UniqueFd(::fcntl(lock_.get(), F_DUPFD_CLOEXEC, 0));
+    fresh.objects_path_ = objects_path_;
+    FOREBAY_TRY(fresh.make_objects());
+  } else {
+    FOREBAY_ASSIGN(slot, open_slot(root_path_, false));
+    fresh = std::move(slot);
+  }
   if (fresh.device_ != device_) {
     return Error{Code::io_error, root_path_ + " is on another file system than before"};
   }

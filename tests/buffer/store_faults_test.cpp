@@ -181,6 +181,17 @@ BOOST_FIXTURE_TEST_CASE(a_directory_of_objects_that_is_removed_is_made_anew, Sto
   BOOST_TEST(kept(open()).size() == 1U);
 }
 
+BOOST_FIXTURE_TEST_CASE(the_directory_of_all_objects_is_made_anew_when_it_is_removed_alone, StoreFixture) {
+  open();
+  const ObjectShape of = shape(1, 5000);
+  REQUIRE_OK(land(*store, of));
+  std::filesystem::remove_all(root() + "/objects");
+  REQUIRE_OK(store->quarantine(of, true));
+  REQUIRE_OK(land(*store, of));
+  BOOST_TEST(holds(*store, of, 0));
+  BOOST_TEST(kept(open()).size() == 1U);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_buffer_that_is_removed_is_made_anew, StoreFixture) {
   open();
   const ObjectShape whole = shape(1, 5000);

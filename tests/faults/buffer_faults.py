@@ -42,12 +42,15 @@ class Buffer(Fault):
         """change(path) to `count` files; what readers hold open of them is no longer judged."""
         self.servers = lab.servers()
         self.counted = self.noticed(lab)
+        self.damaged = {}  # path: inode
         done = 0
         for path, number in self.whole_files(lab):
             row = lab.truth.rows[number]
             row.buffer_flux += 1
             try:
-                done += bool(change(path))
+                if change(path):
+                    done += 1
+                    self.damaged[path] = os.stat(path).st_ino
             except FileNotFoundError:
                 pass
             finally:
@@ -64,7 +67,7 @@ class Buffer(Fault):
         return sum(row["damaged"] + row["damaged_opens"] for row in status["nodes"] if row["node"] == self.node) if status else 0
 
     def after(self, lab):
-        """Damage that was looked at is counted."""
+        """Damage that was looked at is counted. What was evicted meanwhile is nobody's any more."""
         if not self.numbers or not self.single or lab.servers() != self.servers:
             return
         for number in self.numbers:
@@ -72,7 +75,16 @@ class Buffer(Fault):
                                     env=lab.environment, stdin=subprocess.DEVNULL, timeout=120, check=False)
             if client.returncode != 0:
                 raise Failure(f"a reader of a damaged file ended with {client.returncode}")
-        lab.wait("damage is counted", lambda: self.noticed(lab) > self.counted, 30)
+        lab.wait(f"damage of {self.numbers} is counted",
+                 lambda: self.noticed(lab) > self.counted or not any(map(self.still_there, self.damaged.items())), 30)
+
+    @staticmethod
+    def still_there(damaged):
+        path, inode = damaged
+        try:
+            return os.stat(path).st_ino == inode
+        except FileNotFoundError:
+            return False
 
 
 class BytesFlipped(Buffer):
