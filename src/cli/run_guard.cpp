@@ -11,6 +11,8 @@
 
 #include "cli/process_table.hpp"
 #include "cli/server_remains.hpp"
+#include "cli/session_finder.hpp"
+#include "server/locked_directory.hpp"
 
 namespace forebay {
 namespace {
@@ -34,6 +36,8 @@ void end_servers(const std::string& session_id) {
   }
   end_server_processes(session_id, std::chrono::seconds(5));
   static_cast<void>(remove_server_directories(session_id));
+  // And the claim of the `run` that was killed, which servers could not lock while others of them looked at it.
+  sweep_left_over_directories(sessions_directory());
 }
 
 // The guard's whole life.

@@ -417,6 +417,10 @@ void Reader::keep_or_look_again(std::uint32_t object) {
   }
   const std::size_t index = random_.below(kept_.size());
   Kept& kept = kept_[index];
+  if (load(table_->lets_go) != 0 && kept.look.place != Place::buffer) {
+    drop_kept(index);
+    return;
+  }
   if (in_flux(kept.look)) {
     count(record_->unjudged);
     drop_kept(index);

@@ -68,14 +68,21 @@ class OriginAway(Fault):
 
 
 class OriginHangs(Fault):
-    """The file server of the steady dataset is stopped: all of it is staged, so nobody notices."""
+    """The file server of the steady dataset is stopped: all of it is staged, so nobody notices.
+
+    But for those who opened something at the origin in a round before, when servers were away."""
     group = "origin"
     alone = True
 
     def draw(self, lab):
         self.what = "the steady origin hangs"
 
+    def let_go(self, lab):
+        lab.truth.header.lets_go = 1
+        lab.look_everywhere(looks=2)  # The last one that began before is over.
+
     def inject(self, lab):
+        self.let_go(lab)
         for server in lab.steady_servers:
             send(server.pid, signal.SIGSTOP)
         lab.wait("file servers are stopped", lambda: all(state_of(server.pid) == "T" for server in lab.steady_servers), 20)
@@ -84,6 +91,7 @@ class OriginHangs(Fault):
     def undo(self, lab):
         for server in lab.steady_servers:
             send(server.pid, signal.SIGCONT)
+        lab.truth.header.lets_go = 0
 
 
 class OriginGone(OriginHangs):
@@ -94,6 +102,7 @@ class OriginGone(OriginHangs):
         self.what = "the steady origin's file server killed" + (" and unmounted" if self.unmount else "")
 
     def inject(self, lab):
+        self.let_go(lab)
         lab.kill_steady()
         if self.unmount:
             lab.unmount_steady()
@@ -107,3 +116,4 @@ class OriginGone(OriginHangs):
     def undo(self, lab):
         lab.unmount_steady()
         lab.start_steady()
+        lab.truth.header.lets_go = 0

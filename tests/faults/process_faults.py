@@ -141,6 +141,7 @@ class LauncherKilled(Fault):
         self.what = "SIGKILL of mpirun"
 
     def inject(self, lab):
+        lab.wait("mpirun is there", lambda: lab.launcher() is not None or lab.passed_through(), 60)
         pid = lab.launcher()
         if pid is None:
             raise NotInjected("no mpirun is there")

@@ -40,7 +40,7 @@ struct Table {
   std::uint32_t stop;
   std::uint32_t objects;
   std::uint32_t names_may_fail;  // 1: the same of listings, links, and names.
-  std::uint32_t reserved;
+  std::uint32_t lets_go;         // 1: no descriptor of the origin is kept: it may hang, as without forebay.
   Object object[1];
 };
 

@@ -22,7 +22,7 @@ class Object(ctypes.Structure):
 
 
 class Header(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("stop", "objects", "names_may_fail", "reserved")]
+    _fields_ = [(name, ctypes.c_uint32) for name in ("stop", "objects", "names_may_fail", "lets_go")]
 
 
 def version_of(info):
@@ -110,7 +110,7 @@ class Truth:
             with open(path, "rb") as source, open(self.copy_path(number, 0) + ".new", "wb") as copy:
                 copy.write(source.read())
             os.rename(self.copy_path(number, 0) + ".new", self.copy_path(number, 0))
-        self.header.names_may_fail = 0
+        self.header.names_may_fail = self.header.lets_go = 0
         self.header.stop = 0
         self.manifest_path = os.path.join(self.work, "manifest")
         with open(self.manifest_path, "w") as file:
