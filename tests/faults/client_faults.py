@@ -75,6 +75,7 @@ class SocketFlood(Clients):
         place = lab.session_of(self.node)
         if isinstance(lab, Hosts):
             place = f"/proc/{lab.holder(self.node)}/root{place}"
+        lab.wait("a server listens", lambda: self.listens(f"{place}/socket"), 60)  # they may be starting again
         connections = []
         sent = 0
         for index, garbage in enumerate(self.garbage * 5):
@@ -98,3 +99,8 @@ class SocketFlood(Clients):
             connection.close()
         if sent == 0:
             raise NotInjected("no connection was taken")
+
+    @staticmethod
+    def listens(path):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            return connection.connect_ex(path) == 0

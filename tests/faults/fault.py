@@ -13,6 +13,7 @@ class Fault:
     ends_run = False
     restarts = False  # servers are started again
     stages_again = False  # by itself, whatever comes then
+    recovery_s = None  # where it waited for that itself
     may_pass_through = False  # so much is broken that run may go on without servers
 
     def __init__(self, rng, lab):

@@ -133,7 +133,7 @@ def inject_and_recover(lab, this, before, bytes_before):
     if lab.run is not None:
         if this.recovery_s is None:
             this.note = recover(lab, this.faults, before)
-            this.recovery_s = round(time.monotonic() - (undone if this.faults[0].alone else begin), 2)
+            this.recovery_s = this.faults[0].recovery_s or round(time.monotonic() - undone, 2)
         for fault in this.faults:
             fault.after(lab)
         lab.look_everywhere(looks=100)

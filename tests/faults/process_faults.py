@@ -180,6 +180,11 @@ class HostDies(Fault):
         self.what = f"host {self.node} {self.way}"
 
     def inject(self, lab):
+        before = frozenset(lab.servers().values())
+        self.strike(lab)
+        self.recovery_s = round(lab.wait("those left serve", lambda: lab.is_healthy(before), 120), 2)
+
+    def strike(self, lab):
         lab.dead_nodes.add(self.node)
         reader = lab.readers.pop(self.node)
         self.struck = lab.network_processes(self.node)
