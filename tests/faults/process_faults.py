@@ -1,4 +1,5 @@
 """Faults of servers, of the launcher, and of hosts."""
+import os
 import signal
 import subprocess
 import time
@@ -190,6 +191,9 @@ class HostDies(Fault):
         self.struck = lab.network_processes(self.node)
         if not self.struck:
             raise NotInjected("nothing runs on the host")
+        if self.way != "killed":
+            with open(self.silence(lab), "w"):
+                pass
         if self.way == "unplugged":
             subprocess.run(["ip", "link", "set", f"fbve{self.node}", "down"], check=True)
             self.reader = reader  # It goes on, cut off from the others.
@@ -201,7 +205,13 @@ class HostDies(Fault):
             lab.wait(f"process {pid} is struck", lambda: is_gone(pid) or state_of(pid) == "T", 20)
         self.reader = reader
 
+    def silence(self, lab):
+        """The file for which no shell reaches the host."""
+        return os.path.join(lab.lab_place, "hosts", f"fb{self.node}.silent")
+
     def undo(self, lab):
+        if self.way != "killed":
+            os.unlink(self.silence(lab))
         if self.way == "unplugged":
             subprocess.run(["ip", "link", "set", f"fbve{self.node}", "up"], check=True)
         for pid in lab.network_processes(self.node):
