@@ -244,6 +244,21 @@ ServerKeeper::Outcome ServerKeeper::start_with(const Launcher& launcher, const C
   return outcome;
 }
 
+// MPI works here: whatever ended the first servers, it may not come again. The command waits for that as long
+// as it waits for servers that are slow.
+bool ServerKeeper::start_again(const Condition& give_up) {
+  const auto deadline = Clock::now() + std::chrono::seconds(settings_.start_timeout_s);
+  trouble_ = history_.why_without;
+  serving_ = true;
+  const bool up = restart([&] { return give_up() || Clock::now() >= deadline; });
+  if (!up && serving_) {
+    history_.why_without = trouble_;
+    end_all();
+    survey_nodes(loop_, *whole_, {session_id_, true});
+  }
+  return up;
+}
+
 bool ServerKeeper::start(std::vector<std::unique_ptr<Launcher>> launchers, const Condition& give_up) {
   const auto start = Clock::now();
   launchers_ = std::move(launchers);
@@ -255,9 +270,7 @@ bool ServerKeeper::start(std::vector<std::unique_ptr<Launcher>> launchers, const
       say(fmt::format("{} ready after {}", launcher->description(),
                       format_duration(seconds_between(start, Clock::now()))));
     } else if (outcome == Outcome::died) {
-      // MPI works here: whatever ended them, it may not come again.
-      serving_ = true;
-      serving_ = restart(give_up);
+      serving_ = start_again(give_up);
     }
     if (serving_ || outcome == Outcome::died || outcome == Outcome::interrupted) {
       break;
@@ -331,7 +344,10 @@ void ServerKeeper::close_report() {
 bool ServerKeeper::try_restart(const Condition& until) {
   end_all();
   close_report();
-  loop_.wait(until, Clock::now() + backoff(in_a_row_));
+  const auto next_try = Clock::now() + backoff(in_a_row_);
+  while (!until() && Clock::now() < next_try) {
+    loop_.wait(until, std::min(next_try, Clock::now() + kLookEvery));
+  }
   ++in_a_row_;
   if (until()) {
     return false;

@@ -68,6 +68,7 @@ class ServerKeeper {
   void on_event(const nlohmann::json& event);
   Outcome launch(const Launcher& launcher, const Condition& give_up);
   Outcome start_with(const Launcher& launcher, const Condition& give_up);
+  bool start_again(const Condition& give_up);
   bool restart(const Condition& until);
   // Whether servers are up again; `until` true leaves them as they are.
   bool try_restart(const Condition& until);

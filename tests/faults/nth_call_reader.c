@@ -1,5 +1,5 @@
-// nth_call_reader PATH...: looks at each path in each way once, and at the end prints a line for each call:
-// what, path, result. A result is a number that follows from all that was seen, or "errno N". Stops itself
+// nth_call_reader PATH...: looks at each path in each way once (a directory ends in "/", a link in "@"; one that ends in
+// "+" is made, written, renamed and removed), and at the end prints a line for each call: what, path, result. A result is a number that follows from all that was seen, or "errno N". Stops itself
 // before the first look, to be traced. Allocates nothing itself, so that the calls which fail are those of
 // the looks.
 #define _GNU_SOURCE
@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static char said[1 << 16];
@@ -118,6 +119,34 @@ static void by_listing(const char* path) {
   closedir(directory);
 }
 
+// What a program changes itself: each call works, or has failed and changed nothing.
+static void by_changing(const char* path) {
+  char renamed[4096];
+  struct stat info;
+  off_t size = 0;
+  snprintf(renamed, sizeof renamed, "%s.renamed", path);
+  const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (!say("create", path, fd < 0, 0)) {
+    return;
+  }
+  memset(piece, 'w', 5000);
+  const ssize_t written = write(fd, piece, 5000);
+  if (say("write", path, written < 0, (uint64_t)written)) {
+    size = written;
+  }
+  if (say("ftruncate", path, ftruncate(fd, 3000) != 0, 0)) {
+    size = 3000;
+  }
+  if (say("fallocate", path, fallocate(fd, 0, 0, 8192) != 0, 0)) {
+    size = 8192;
+  }
+  say("size", path, fstat(fd, &info) != 0, info.st_size == size);
+  close(fd);
+  const int is_renamed = say("rename", path, rename(path, renamed) != 0, 0);
+  say("there", path, stat(is_renamed ? renamed : path, &info) != 0, info.st_size == size);
+  say("unlink", path, unlink(is_renamed ? renamed : path) != 0, 0);
+}
+
 static void look_at(const char* path) {
   const size_t bytes = strlen(path);
   if (path[bytes - 1] == '/') {
@@ -125,6 +154,8 @@ static void look_at(const char* path) {
   } else if (path[bytes - 1] == '@') {
     const ssize_t length = readlink(path, piece, sizeof piece);
     say("readlink", path, length < 0, mix(0, piece, length < 0 ? 0 : (size_t)length));
+  } else if (path[bytes - 1] == '+') {
+    by_changing(path);
   } else {
     by_name(path);
     by_descriptor(path);
@@ -137,5 +168,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     look_at(argv[i]);
   }
-  return write(STDOUT_FILENO, said, said_bytes) == (ssize_t)said_bytes ? 0 : 1;
+  // Not by write(), which may be what fails.
+  const struct iovec all = {said, said_bytes};
+  return writev(STDOUT_FILENO, &all, 1) == (ssize_t)said_bytes ? 0 : 1;
 }

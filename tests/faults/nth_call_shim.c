@@ -129,3 +129,4 @@ FAILING(12, -1, int, accept4, (int fd, struct sockaddr* address, socklen_t* byte
 FAILING(13, -1, int, unlinkat, (int directory, const char* path, int flags), (directory, path, flags))
 FAILING(14, -1, int, futimens, (int fd, const struct timespec* times), (fd, times))
 FAILING(15, -1, int, fchmod, (int fd, mode_t mode), (fd, mode))
+FAILING(16, -1, int, connect, (int fd, const struct sockaddr* address, socklen_t bytes), (fd, address, bytes))

@@ -15,23 +15,32 @@ import time
 
 from nth_session import Session, numbers
 
-EIO, ENOMEM, EMFILE, EPIPE, ECONNREFUSED, ECONNRESET = 5, 12, 24, 32, 111, 104
+EIO, ENOMEM, EMFILE, ENOSPC, EPIPE, ECONNREFUSED, ECONNRESET = 5, 12, 24, 28, 32, 111, 104
 
 # call: the error it fails with
-CALLS = {"openat": EMFILE, "read": EIO, "pread64": EIO, "mmap": ENOMEM, "munmap": ENOMEM, "close": EIO, "lseek": EIO,
+CALLS = {"openat": EMFILE, "read": EIO, "pread64": EIO, "write": ENOSPC, "ftruncate": EIO, "fallocate": ENOSPC,
+         "rename": EIO, "unlink": EIO, "mmap": ENOMEM, "munmap": ENOMEM, "close": EIO, "lseek": EIO,
          "fstat": EIO, "newfstatat": EIO, "statx": EIO, "readlink": EIO, "readlinkat": EIO, "getdents64": EIO, "access": EIO,
          "faccessat": EIO, "faccessat2": EIO, "socket": EMFILE, "connect": ECONNREFUSED, "sendto": EPIPE,
          "sendmsg": EPIPE, "recvmsg": ECONNRESET, "recvfrom": ECONNRESET, "ppoll": ENOMEM, "poll": ENOMEM, "setsockopt": ENOMEM,
          "getsockopt": ENOMEM, "madvise": ENOMEM, "rt_sigprocmask": ENOMEM}
 
-# A reader certainly makes these.
-EXPECTED = {"openat", "read", "pread64", "mmap", "close", "newfstatat", "socket", "connect", "sendto", "recvmsg", "ppoll"}
+# The reader certainly makes these.
+EXPECTED = {"openat", "read", "pread64", "write", "ftruncate", "fallocate", "rename", "mmap", "close", "newfstatat", "socket",
+            "connect", "sendto", "recvmsg", "ppoll"}
+
+# And these never: a request carries no descriptor, and goes by send(), whose system call is sendto.
+NEVER = {"sendmsg"}
 
 # What each function of the program does itself, without forebay.
 NATIVE = {"stat": {"newfstatat"}, "lstat": {"newfstatat"}, "statx": {"statx"}, "access": {"access", "faccessat", "faccessat2"},
           "open": {"openat"}, "fstat": {"newfstatat", "fstat"}, "read": {"read"}, "pread": {"pread64"}, "lseek": {"lseek"},
-          "mmap": {"mmap"}, "close": {"close"}, "fopen": {"openat", "mmap"}, "fread": {"read", "mmap"},
+          "mmap": {"mmap"}, "close": {"close"}, "create": {"openat"}, "write": {"write"}, "ftruncate": {"ftruncate"},
+          "fallocate": {"fallocate"}, "size": {"newfstatat", "fstat"}, "rename": {"rename"}, "there": {"newfstatat"}, "unlink": {"unlink"}, "fopen": {"openat", "mmap"}, "fread": {"read", "mmap"},
           "opendir": {"openat", "newfstatat", "fstat", "mmap"}, "readdir": {"getdents64"}, "readlink": {"readlink", "readlinkat"}}
+
+CHANGES = ("write", "ftruncate", "fallocate", "size", "rename", "there", "unlink")
+
 
 def state_of(pid):
     with open(f"/proc/{pid}/stat") as file:
@@ -78,7 +87,7 @@ def differences(expected, output, call, error):
     for line in expected:
         what, path = line.split(" ")[:2]
         if (what, path) not in said:
-            opener = {"fread": "fopen", "readdir": "opendir"}.get(what, "open")
+            opener = {"fread": "fopen", "readdir": "opendir", **dict.fromkeys(CHANGES, "create")}.get(what, "open")
             if f"{opener} {path} errno {error}" not in lines:
                 found.append(f"missing: {what} {path}")
     return found
@@ -86,11 +95,14 @@ def differences(expected, output, call, error):
 
 def make_tree(tree):
     os.makedirs(f"{tree}/directory")
+    # The large one is read by stripe.
     for name, size in (("small", 3000), ("directory/middle", 300_000), ("directory/large", 5 << 20)):
         with open(f"{tree}/{name}", "wb") as file:
             file.write(bytes((index * 7 + size) % 251 for index in range(4096)) * (size // 4096) + b"end" * 50 + bytes(size % 4096))
     os.symlink("directory/middle", f"{tree}/link@")
-    return [f"{tree}/small", f"{tree}/directory/middle", f"{tree}/directory/large", f"{tree}/directory/", f"{tree}/link@"]
+    os.mkdir(f"{tree}/changes")
+    return [f"{tree}/small", f"{tree}/directory/middle", f"{tree}/directory/large", f"{tree}/directory/", f"{tree}/link@",
+            f"{tree}/changes/+"]
 
 
 def main():
@@ -103,7 +115,7 @@ def main():
     work = tempfile.mkdtemp(prefix="forebay-nth.", dir=os.environ.get("TMPDIR", "/var/tmp"))
     paths = make_tree(f"{work}/tree")
     argv = [os.path.join(build, "tests/faults/nth_call_reader"), *paths]
-    session = Session(build, work)
+    session = Session(build, work, arguments=["--materialise-max", "4M"])
     failures = runs = 0
     try:
         native, code, _ = traced(argv, session.environment, "uname:error=EIO:when=1", f"{work}/log")
@@ -117,6 +129,8 @@ def main():
             for persistent in ("", "+"):
                 for number in numbers(options.full):
                     session.evict(f"{work}/tree")
+                    for name in os.listdir(f"{work}/tree/changes"):  # What a failing unlink left.
+                        os.unlink(f"{work}/tree/changes/{name}")
                     output, code, injected = traced(session.in_session(argv), session.environment,
                                                     f"{call}:error={CALLS[call]}:when={number}{persistent}", f"{work}/log")
                     runs += 1
@@ -130,6 +144,9 @@ def main():
             if injected_ever == 0 and call in EXPECTED:
                 failures += 1
                 print(f"FAIL: {call}: the reader never made this call: nothing was shown")
+            if injected_ever > 0 and call in NEVER:
+                failures += 1
+                print(f"FAIL: {call}: made after all: say so in EXPECTED")
             print(f"{call}: {injected_ever} failed calls up to the {number}th", flush=True)
     finally:
         code = session.end()

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """nth_server.py [--full]: the Nth call of a function in servers fails, N = 1, 2, 3, ... until a pass without a failure; once,
-and from the Nth on. Readers on both nodes, before whom everything was evicted, get the right bytes all the same, and once nothing
-fails any more the servers serve (or serve again).
+and from the Nth on: while they serve, and from their first moment on. Readers on both nodes, before whom everything was evicted,
+get the right bytes all the same, and once nothing fails any more the servers bring everything again, and leave nothing to the
+origin.
 
---full takes every N, and also lets calls fail from the servers' first moment on. Otherwise N grows faster than by one."""
+--full takes every N; otherwise N grows faster than by one."""
 import argparse
 import ctypes
 import hashlib
@@ -18,17 +19,23 @@ import time
 
 from nth_session import Session, numbers
 
-EPERM, EIO, ENOMEM, EMFILE, ENOSPC, EPIPE, ECONNRESET = 1, 5, 12, 24, 28, 32, 104
+EPERM, EIO, ENOMEM, EMFILE, ENOSPC, EPIPE, ECONNRESET, ECONNREFUSED = 1, 5, 12, 24, 28, 32, 104, 111
 
-# As numbered in nth_call_shim.c, with the errors they fail with. Those of STARTING are made only while servers start.
+# As numbered in nth_call_shim.c, with the errors they fail with.
 CALLS = {"open": (1, (EMFILE, EIO)), "read": (2, (EIO,)), "pread": (3, (EIO,)), "write": (4, (EIO,)),
          "pwrite": (5, (ENOSPC, EIO)), "ftruncate": (6, (ENOSPC,)), "fallocate": (7, (ENOSPC,)), "rename": (8, (EIO,)),
          "mmap": (9, (ENOMEM,)), "sendmsg": (10, (EPIPE,)), "recvmsg": (11, (ECONNRESET,)), "accept": (12, (EMFILE,)),
-         "unlink": (13, (EIO,)), "futimens": (14, (EIO,)), "fchmod": (15, (EPERM,))}
+         "unlink": (13, (EIO,)), "futimens": (14, (EIO,)), "fchmod": (15, (EPERM,)), "connect": (16, (ECONNREFUSED,))}
 
+# What servers do only while they start: words of their launcher, session and catalog are made and mapped then.
+STARTING = ("read", "write", "mmap", "fchmod")
+# Servers wait for clients and connect to nobody; MPI's connections are its library's own.
+NEVER = ("connect",)
 
-STARTING = {"read", "write", "ftruncate", "mmap", "fallocate", "fchmod"}
-DIRECTORIES = 150
+# Two stripes, brought as one; and six, read one by one and evicted one by one by nodes, which have no room for all.
+SIZES = {"empty": 0, "tiny": 7, "middle": 100_000, "two": (5 << 20) + 1, "six": (21 << 20) + 5, **{f"{n}": 5000 + n for n in range(8)}}
+ARGUMENTS = ("--materialise-max", "8M", "--capacity", "20M")
+RECOVERED_WITHIN_S = 90
 
 
 class Orders(ctypes.Structure):
@@ -36,10 +43,12 @@ class Orders(ctypes.Structure):
 
 
 class Loop:
-    def __init__(self, build, work):
+    def __init__(self, build, work, full):
         self.build = build
         self.work = work
+        self.full = full
         self.failures = self.passes = 0
+        self.began = time.monotonic()
         with open(f"{work}/orders", "wb") as file:
             file.truncate(mmap.PAGESIZE)
         with open(f"{work}/orders", "r+b") as file:
@@ -47,18 +56,17 @@ class Loop:
         self.orders = Orders.from_buffer(self.map)
         self.variables = {"LD_PRELOAD": os.path.join(build, "tests/faults/libnth_call_shim.so"),
                           "FOREBAY_FAULT_CALLS": f"{work}/orders"}
-        # A directory a pass: what once failed to be staged is left to the origin from then on.
-        self.sums = []
-        for number in range(DIRECTORIES):
-            place = f"{work}/tree/{number:03d}"
-            os.makedirs(place)
-            sums = {}
-            for name, size in (("empty", 0), ("tiny", 7), ("middle", 100_000), ("large", (5 << 20) + 1 if number % 10 == 0 else 9000)):
-                content = hashlib.shake_128(f"{number} {name}".encode()).digest(size)
-                with open(f"{place}/{name}", "wb") as file:
-                    file.write(content)
-                sums[f"{place}/{name}"] = f"{hashlib.md5(content).hexdigest()}  {place}/{name}\n"
-            self.sums.append(sums)
+        self.tree = f"{work}/tree"
+        os.mkdir(self.tree)
+        right = hashlib.md5()
+        for name, size in SIZES.items():
+            content = hashlib.shake_128(name.encode()).digest(size)
+            right.update(content)
+            with open(f"{self.tree}/{name}", "wb") as file:
+                file.write(content)
+        self.right = right.hexdigest()
+        # Not md5sum alone: a stream's reads are not seen, and would read the large one at the origin.
+        self.reader = ["sh", "-c", 'cat "$@" | md5sum', "sh", *(f"{self.tree}/{name}" for name in SIZES)]
 
     def fail(self, what, why):
         self.failures += 1
@@ -70,64 +78,70 @@ class Loop:
         self.orders.counted = self.orders.failed = 0
         self.orders.call = CALLS[call][0]
 
-    def expect_sums(self, what, sums, readers):
+    def expect_bytes(self, what, readers):
         for reader in readers:
             try:
                 said = reader.communicate(timeout=90)[0].decode()
-                if reader.returncode != 0 or said != "".join(sums.values()):
+                if reader.returncode != 0 or said.split()[:1] != [self.right]:
                     self.fail(what, f"exit code {reader.returncode}, {said}")
             except subprocess.TimeoutExpired:
                 reader.kill()
                 reader.communicate()
                 self.fail(what, "a reader hangs")
 
+    def expect_recovery(self, what, session):
+        """Both servers serve, and all of the tree can be brought into their buffers."""
+        deadline = time.monotonic() + RECOVERED_WITHIN_S
+        brought = None
+        while session.run.poll() is None and time.monotonic() < deadline:
+            if session.is_healthy() and session.evict(self.tree):
+                brought = session.bring(self.tree)
+                if brought and brought["errors"] == 0 and brought["objects"] == len(SIZES):
+                    return
+            time.sleep(0.05)
+        self.fail(what, f"not as before: {brought}, {session.said()}")
+        raise SystemExit(1)
+
     def one_pass(self, session, call, first, persistent, error):
         """How many calls failed."""
         what = f"{call} {first}{'+' if persistent else ''} error {error}"
-        sums = self.sums[session.passes]
-        session.passes += 1
         self.passes += 1
-        if not session.evict(os.path.dirname(next(iter(sums)))):
+        if not session.evict(self.tree):
             self.fail(what, "before it: nothing can be evicted")
         self.order(call, first, persistent, error)
-        self.expect_sums(what, sums, [subprocess.Popen(session.in_session(["md5sum", *sums], node), env=session.environment,
-                                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) for node in (0, 1)])
+        self.expect_bytes(what, [subprocess.Popen(session.in_session(self.reader, node), env=session.environment,
+                                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) for node in (0, 1)])
+        session.evict(self.tree)
         failed = self.orders.failed
         self.orders.call = 0
-        deadline = time.monotonic() + 90
-        while not session.is_healthy():
-            if time.monotonic() > deadline or session.run.poll() is not None:
-                self.fail(what, f"the servers do not serve again: {session.said()}")
-                raise SystemExit(1)
-            time.sleep(0.1)
+        self.expect_recovery(what, session)
         return failed
 
-    def while_serving(self, calls, full):
-        session = Session(self.build, self.work, self.variables)
+    def judge(self, call, what, ever, first):
+        print(f"{time.monotonic() - self.began:.0f} s: {what}: {ever} failed calls up to the {first}th", flush=True)
+        if call in NEVER and ever > 0:
+            self.fail(what, "servers make this call after all: it is not one of NEVER")
+        if call not in NEVER and ever == 0:
+            self.fail(what, "servers never made this call: nothing was shown")
+
+    def while_serving(self, calls):
+        session = Session(self.build, self.work, self.variables, ARGUMENTS)
         try:
             for call in calls:
-                if session.passes > DIRECTORIES // 2:
-                    self.end(session)
-                    session = Session(self.build, self.work, self.variables)
                 ever = first = 0
-                for error in CALLS[call][1]:
+                for error in CALLS[call][1][:None if self.full else 1]:
                     for persistent in (0, 1):
-                        for first in numbers(full):
+                        for first in numbers(self.full, growth=4):
                             failed = self.one_pass(session, call, first, persistent, error)
                             ever += failed
                             if failed == 0:
                                 break
-                print(f"{call}: {ever} failed calls up to the {first}th", flush=True)
-                if ever == 0:
-                    self.fail(call, "servers never made this call: nothing was shown")
+                self.judge(call, call, ever, first)
         finally:
-            self.end(session)
-
-    def end(self, session):
-        self.orders.call = 0
-        code = session.end()
-        if code != 0:
-            self.fail("run", f"ended with {code}")
+            self.orders.call = 0
+            code = session.end()
+            if code != 0:
+                self.fail("run", f"ended with {code}")
 
     def from_the_start(self, calls):
         """Runs whose servers fail while they start, scan and stage: the command reads the right bytes, whatever becomes of them."""
@@ -136,23 +150,20 @@ class Loop:
         for call in calls:
             ever = first = 0
             for persistent in (0, 1):
-                for first in numbers(False):
-                    sums = self.sums[first % DIRECTORIES]
+                for first in numbers(self.full, growth=4):
                     self.passes += 1
                     self.order(call, first, persistent, CALLS[call][1][0])
                     shutil.rmtree(f"{self.work}/buffer2", ignore_errors=True)
-                    run = subprocess.Popen([forebay, "run", "--nodes", "2", "--stage", f"{self.work}/tree", "--buffer",
-                                            f"{self.work}/buffer2", "--stripe", "4M", "--quiet", "--start-timeout", "20", "--", "md5sum", *sums],
+                    run = subprocess.Popen([forebay, "run", "--nodes", "2", "--stage", self.tree, "--buffer", f"{self.work}/buffer2",
+                                            "--stripe", "4M", *ARGUMENTS, "--quiet", "--start-timeout", "20", "--", *self.reader],
                                            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-                    self.expect_sums(f"from the start, {call} {first}{'+' if persistent else ''}", sums, [run])
+                    self.expect_bytes(f"from the start, {call} {first}{'+' if persistent else ''}", [run])
                     failed = self.orders.failed
                     self.orders.call = 0
                     ever += failed
                     if failed == 0:
                         break
-            print(f"from the start, {call}: {ever} failed calls up to the {first}th", flush=True)
-            if ever == 0 and call in STARTING:
-                self.fail(call, "servers never made this call: nothing was shown")
+            self.judge(call, f"from the start, {call}", ever, first)
 
 
 def main():
@@ -162,11 +173,11 @@ def main():
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = tempfile.mkdtemp(prefix="forebay-nth.", dir=os.environ.get("TMPDIR", "/var/tmp"))
-    loop = Loop(os.environ["FOREBAY_BUILD"], work)
+    loop = Loop(os.environ["FOREBAY_BUILD"], work, options.full)
+    calls = options.call or CALLS
     try:
-        loop.while_serving([call for call in options.call or CALLS if call not in STARTING], options.full)
-        if options.full:
-            loop.from_the_start(options.call or CALLS)
+        loop.while_serving([call for call in calls if call not in STARTING])
+        loop.from_the_start([call for call in calls if options.full or call in STARTING])
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(f"{loop.passes} passes, {loop.failures} failures")

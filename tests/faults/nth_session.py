@@ -16,10 +16,9 @@ cat "$work/end"
 class Session:
     """A run of two nodes, held open."""
 
-    def __init__(self, build, work, variables=None):
+    def __init__(self, build, work, variables=None, arguments=()):
         self.forebay = os.path.join(build, "src/cli/forebay")
         self.work = work
-        self.passes = 0
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("FOREBAY_")}
         self.environment.update(XDG_CACHE_HOME=f"{work}/cache", XDG_CONFIG_HOME=f"{work}/config",
                                 **(variables or {}))
@@ -29,7 +28,7 @@ class Session:
         os.mkfifo(f"{work}/end")
         with open(f"{work}/output", "wb") as output:
             self.run = subprocess.Popen([self.forebay, "run", "--nodes", "2", "--stage", f"{work}/tree", "--buffer", f"{work}/buffer",
-                                         "--prefetch", "wait", "--stripe", "4M", "--", "sh", "-c", INSIDE, "sh", work],
+                                         "--prefetch", "wait", "--stripe", "4M", *arguments, "--", "sh", "-c", INSIDE, "sh", work],
                                         stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment)
         deadline = time.monotonic() + 120
         while not os.path.exists(f"{work}/session"):
@@ -42,6 +41,12 @@ class Session:
     def evict(self, path):
         return subprocess.run([self.forebay, "evict", "--session", self.place, path], env=self.environment, timeout=60,
                               check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+    def bring(self, path):
+        """What prefetching it did: a dict, or None when there is no server."""
+        done = subprocess.run([self.forebay, "prefetch", "--wait", "--json", "--session", self.place, path], env=self.environment,
+                              timeout=60, check=False, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return json.loads(done.stdout) if done.stdout else None
 
     def in_session(self, argv, node=0):
         place = f"{self.place.rsplit('.', 1)[0]}.{node}"
@@ -62,9 +67,9 @@ class Session:
         return self.run.wait(timeout=60)
 
 
-def numbers(full):
+def numbers(full, growth=2):
     """1, 2, 3, ...; or a few of each size."""
     number = 1
     while True:
         yield number
-        number += 1 if full else number
+        number = number + 1 if full else number * growth
