@@ -33,8 +33,9 @@ class ClientService {
   virtual void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) = 0;
   // JSON in, JSON out (ipc/admin.hpp).
   virtual void admin(std::string request, std::function<void(Result<std::string>)> done) = 0;
-  // Every SocketServer::kTickMs, as long as the server hears its clients.
-  virtual void tick() = 0;
+  // Every SocketServer::kTickMs. `hears_clients`: new ones can be heard; false while this process is short of
+  // descriptors.
+  virtual void tick(bool hears_clients) = 0;
 };
 
 }  // namespace forebay

@@ -95,6 +95,7 @@ class SocketServer::Loop : public std::enable_shared_from_this<Loop> {
   std::atomic<bool> stopping_{false};
   std::thread thread_;
   bool listening_ = true;
+  bool deaf_ = false;  // accept() failed when it was tried last.
   std::uint64_t next_id_ = kFirstConnectionId;
   std::unordered_map<std::uint64_t, Connection> connections_;
   alignas(MessageHeader) std::array<std::byte, kMessageBytesMax> packet_{};
@@ -176,7 +177,8 @@ void SocketServer::Loop::accept_all() {
       if (errno == EINTR || errno == ECONNABORTED) {
         continue;
       }
-      if (errno == EMFILE || errno == ENFILE) {
+      deaf_ = errno != EAGAIN;
+      if (deaf_) {
         listen_again(false);  // tick() tries again.
       }
       return;
@@ -360,8 +362,11 @@ void SocketServer::Loop::take_replies() {
 }
 
 void SocketServer::Loop::tick() {
-  service_.tick();
-  listen_again(connections_.size() < kConnectionsMax);
+  if (deaf_) {
+    accept_all();
+  }
+  service_.tick(!deaf_);
+  listen_again(!deaf_ && connections_.size() < kConnectionsMax);
   const auto now = Clock::now();
   std::vector<std::uint64_t> ids;
   for (const auto& [id, connection] : connections_) {

@@ -23,8 +23,10 @@ class ClientGate final : public ClientService {
   void admin(std::string request, std::function<void(Result<std::string>)> done) override {
     admin_.ask(std::move(request), std::move(done));
   }
-  void tick() override {
-    session_.beat();
+  void tick(bool hears_clients) override {
+    if (hears_clients) {
+      session_.beat();  // Clients do not ask, and wait for, a server that cannot hear them.
+    }
     core_.peer_service.tick();
     admin_.tick();
     if (++ticks_ % kTicksBetweenRetries == 0) {

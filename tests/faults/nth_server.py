@@ -155,7 +155,7 @@ class Loop:
                     self.order(call, first, persistent, CALLS[call][1][0])
                     shutil.rmtree(f"{self.work}/buffer2", ignore_errors=True)
                     run = subprocess.Popen([forebay, "run", "--nodes", "2", "--stage", self.tree, "--buffer", f"{self.work}/buffer2",
-                                            "--stripe", "4M", *ARGUMENTS, "--quiet", "--start-timeout", "20", "--", *self.reader],
+                                            "--stripe", "4M", *ARGUMENTS, "--quiet", "--start-timeout", "8", "--server-timeout", "3", "--", *self.reader],
                                            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
                     self.expect_bytes(f"from the start, {call} {first}{'+' if persistent else ''}", [run])
                     failed = self.orders.failed

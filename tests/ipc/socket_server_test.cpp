@@ -4,6 +4,7 @@
 #include "ipc/socket_server.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -51,7 +52,10 @@ class FakeService final : public ClientService {
   void admin(std::string request, std::function<void(Result<std::string>)> done) override {
     done(request + request);
   }
-  void tick() override { ++ticks_; }
+  void tick(bool hears_clients) override {
+    ++ticks_;
+    hears_clients_ = hears_clients;
+  }
 
   void await_held(std::size_t count) {
     std::unique_lock lock(mutex_);
@@ -70,6 +74,7 @@ class FakeService final : public ClientService {
   std::atomic<std::size_t> invalidated_{0};
   std::atomic<std::uint32_t> stripes_asked_{0};
   std::atomic<int> ticks_{0};
+  std::atomic<bool> hears_clients_{true};
 
  private:
   const std::string file_;
@@ -77,6 +82,22 @@ class FakeService final : public ClientService {
   std::condition_variable arrived_;
   std::vector<std::function<void(Materialised)>> held_;
   std::uint64_t progress_ = 0;
+};
+
+// While it lives, this process gets `left` more descriptors.
+class NoMoreDescriptors {
+ public:
+  explicit NoMoreDescriptors(rlim_t left) {
+    BOOST_TEST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const UniqueFd lowest(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+    rlimit now = before_;
+    now.rlim_cur = static_cast<rlim_t>(lowest.get()) + left;
+    BOOST_TEST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &now) == 0);
+  }
+  ~NoMoreDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
 };
 
 struct Reply {
@@ -320,6 +341,26 @@ BOOST_FIXTURE_TEST_CASE(many_clients_at_once_are_all_answered, Served) {
     thread.join();
   }
   BOOST_TEST(answered == 800);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_server_without_descriptors_says_that_it_hears_nobody_until_it_has_some, Served) {
+  std::optional<Client> client;
+  {
+    const NoMoreDescriptors but_one(1);
+    client.emplace(path());
+    while (service->hears_clients_) {
+      std::this_thread::yield();
+    }
+  }
+  client->ask_for(1);
+  const auto reply = client->receive();
+  BOOST_REQUIRE(reply);
+  BOOST_TEST((reply->kind == MessageKind::done));
+  const int ticks = service->ticks_;
+  while (service->ticks_ < ticks + 2) {
+    std::this_thread::yield();
+  }
+  BOOST_TEST(service->hears_clients_.load());
 }
 
 BOOST_FIXTURE_TEST_CASE(the_socket_is_for_its_user_alone, Served) {
