@@ -140,10 +140,12 @@ static void by_changing(const char* path) {
   if (say("fallocate", path, fallocate(fd, 0, 0, 8192) != 0, 0)) {
     size = 8192;
   }
-  say("size", path, fstat(fd, &info) != 0, info.st_size == size);
+  int result = fstat(fd, &info);
+  say("size", path, result != 0, result == 0 && info.st_size == size);
   close(fd);
   const int is_renamed = say("rename", path, rename(path, renamed) != 0, 0);
-  say("there", path, stat(is_renamed ? renamed : path, &info) != 0, info.st_size == size);
+  result = stat(is_renamed ? renamed : path, &info);
+  say("there", path, result != 0, result == 0 && info.st_size == size);
   say("unlink", path, unlink(is_renamed ? renamed : path) != 0, 0);
 }
 

@@ -121,6 +121,8 @@ def main():
         native, code, _ = traced(argv, session.environment, "uname:error=EIO:when=1", f"{work}/log")
         assert code == 0, code
         expected = set(native.splitlines())
+        if not {f"size {paths[-1]} 1", f"there {paths[-1]} 1"} <= expected:
+            raise SystemExit(f"without forebay already: {expected}")
         right, code, _ = traced(session.in_session(argv), session.environment, "uname:error=EIO:when=1", f"{work}/log")
         if set(right.splitlines()) != expected:
             raise SystemExit(f"without failures already: {set(right.splitlines()) ^ expected}")

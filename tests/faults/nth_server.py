@@ -4,7 +4,7 @@ and from the Nth on: while they serve, and from their first moment on. Readers o
 get the right bytes all the same, and once nothing fails any more the servers bring everything again, and leave nothing to the
 origin.
 
---full takes every N; otherwise N grows faster than by one."""
+--full takes every N (but for the many opens of a start); otherwise N grows faster than by one."""
 import argparse
 import ctypes
 import hashlib
@@ -36,6 +36,8 @@ NEVER = ("connect",)
 SIZES = {"empty": 0, "tiny": 7, "middle": 100_000, "two": (5 << 20) + 1, "six": (21 << 20) + 5, **{f"{n}": 5000 + n for n in range(8)}}
 ARGUMENTS = ("--materialise-max", "8M", "--capacity", "20M")
 RECOVERED_WITHIN_S = 90
+# Of the calls of a start: those behind it open directory after directory of the buffers (a thousand), and stage.
+ALL_UP_TO = 100
 
 
 class Orders(ctypes.Structure):
@@ -150,12 +152,13 @@ class Loop:
         for call in calls:
             ever = first = 0
             for persistent in (0, 1):
-                for first in numbers(self.full, growth=4):
+                for first in numbers(self.full, growth=4, all_up_to=ALL_UP_TO):
                     self.passes += 1
                     self.order(call, first, persistent, CALLS[call][1][0])
                     shutil.rmtree(f"{self.work}/buffer2", ignore_errors=True)
                     run = subprocess.Popen([forebay, "run", "--nodes", "2", "--stage", self.tree, "--buffer", f"{self.work}/buffer2",
-                                            "--stripe", "4M", *ARGUMENTS, "--quiet", "--start-timeout", "8", "--server-timeout", "3", "--", *self.reader],
+                                            "--stripe", "4M", *ARGUMENTS, "--quiet", "--start-timeout", "8",
+                                            "--server-timeout", "3", "--", *self.reader],
                                            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
                     self.expect_bytes(f"from the start, {call} {first}{'+' if persistent else ''}", [run])
                     failed = self.orders.failed

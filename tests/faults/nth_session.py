@@ -67,9 +67,12 @@ class Session:
         return self.run.wait(timeout=60)
 
 
-def numbers(full, growth=2):
-    """1, 2, 3, ...; or a few of each size."""
+def numbers(full, growth=2, all_up_to=None):
+    """1, 2, 3, ..., behind all_up_to with some left out; or a few of each size."""
     number = 1
     while True:
         yield number
-        number = number + 1 if full else number * growth
+        if not full:
+            number *= growth
+        else:
+            number += 1 if all_up_to is None or number < all_up_to else number // 8
