@@ -115,7 +115,12 @@ bool fill_name(int directory, OriginName& into) {
 // False when the name is gone.
 bool read_name(int directory, std::uint64_t device, const RawName& raw, OriginName& into) {
   into.name = raw.name;
-  if (!fill_name(directory, into)) {
+  bool known = fill_name(directory, into);
+  for (int attempt = 1; !known && errno != ENOENT && errno != EACCES && attempt < kOriginAttempts;
+       ++attempt) {
+    known = fill_name(directory, into);
+  }
+  if (!known) {
     if (errno == ENOENT) {
       return false;
     }

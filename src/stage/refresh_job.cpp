@@ -15,18 +15,11 @@ namespace forebay {
 
 namespace {
 
-// How often what an origin fails at is tried.
-constexpr int kAttempts = 3;
-
-bool may_pass(const Error& error) {
-  return error.code == Code::io_error || error.code == Code::timed_out || error.errno_value == ESTALE;
-}
-
 template <typename Call>
 auto tried(Call call) {
   for (int attempt = 1;; ++attempt) {
     auto result = call();
-    if (result.ok() || attempt == kAttempts || !may_pass(result.error())) {
+    if (result.ok() || attempt == kOriginAttempts || !may_pass(result.error())) {
       return result;
     }
   }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include "catalog/listing_codec.hpp"
@@ -19,6 +20,20 @@ constexpr std::size_t kBatchBytes = 8u << 20;
 // Finished answers that wait to be pulled. The coordinator has fewer in flight with a node; what is beyond
 // belongs to pulls that failed, and the oldest go first.
 constexpr std::size_t kPendingMax = 64;
+
+// Between two tries of a directory. A scan lasts longer, and what it leaves to the origin stays there.
+constexpr auto kRetryPause = std::chrono::milliseconds(100);
+
+Result<DirectoryListing> list_patiently(Origin& origin, const std::string& directory,
+                                        const std::atomic<bool>& stop) {
+  for (int attempt = 1;; ++attempt) {
+    auto listing = origin.list(directory);
+    if (listing.ok() || attempt == kOriginAttempts || stop || !may_pass(listing.error())) {
+      return listing;
+    }
+    std::this_thread::sleep_for(kRetryPause);
+  }
+}
 
 // Empty when the request is malformed.
 std::vector<std::string> directories_of(const ScanBatchRequest& head, std::span<const std::byte> paths) {
@@ -49,7 +64,7 @@ BatchListing list_batch(Origin& origin, std::span<const std::string> directories
         (stop || batch.encoded.size() >= kBatchBytes || std::chrono::steady_clock::now() >= end)) {
       break;
     }
-    auto listing = origin.list(directory);
+    const auto listing = list_patiently(origin, directory, stop);
     if (!listing.ok()) {
       log_warning("left to the origin: {}", listing.error().text);
     }

@@ -191,15 +191,6 @@ void Stager::spread_chunks(const FlightPtr& flight, std::uint32_t chunks,
 
 // From the origin: on its own threads, and room in the buffer is taken only when it has answered.
 
-namespace {
-
-// What another try may mend: the store failed, or forgot a handle it had given.
-bool may_pass(const Error& error) {
-  return error.code == Code::io_error || error.code == Code::timed_out || error.errno_value == ESTALE;
-}
-
-}  // namespace
-
 void Stager::go_to_origin(const FlightPtr& flight) {
   flight->source = Source::origin;
   flight->origin_executor->post([this, flight] { read_origin(flight); });
@@ -210,7 +201,7 @@ Result<std::unique_ptr<OriginReader>> Stager::open_at_origin(const Flight& fligh
   const std::string path = set.catalog->path_of(flight.ref.object.entry);
   for (int attempt = 1;; ++attempt) {
     auto opened = set.origin->open(path, set.view().entry(flight.ref.object.entry));
-    if (opened.ok() || attempt == kAttempts || !may_pass(opened.error()) || stopping_) {
+    if (opened.ok() || attempt == kOriginAttempts || !may_pass(opened.error()) || stopping_) {
       return opened;
     }
   }
@@ -268,7 +259,7 @@ Status Stager::copy_origin_chunk(Flight& flight, std::uint32_t chunk) {
   }
   const std::span<std::byte> into = spare ? std::span(spare.get(), bytes) : buffer.first(bytes);
   Status read;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kOriginAttempts; ++attempt) {
     read = flight.reader->read(flight.chunk_offset(chunk), into);
     if (read.ok() || read.error().errno_value == ESTALE || !may_pass(read.error())) {
       break;
@@ -290,7 +281,7 @@ void Stager::origin_chunk_done(const FlightPtr& flight, const Status& status) {
   if (all.ok()) {
     return seal(flight);
   }
-  if (all.error().errno_value == ESTALE && flight->origin_attempts < kAttempts && !stopping_) {
+  if (all.error().errno_value == ESTALE && flight->origin_attempts < kOriginAttempts && !stopping_) {
     ++flight->origin_attempts;  // A handle that went stale: only opening anew helps.
     return read_origin(flight);
   }

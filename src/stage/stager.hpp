@@ -72,7 +72,7 @@ class Stager {
   static constexpr std::size_t kPeerChunksMax = 16;
   // Buffers for reading the origin; more than this many threads read one after the other.
   static constexpr std::size_t kOriginChunksMax = 64;
-  // How often a chunk that arrived damaged, or an origin's failing open or read, is tried.
+  // How often a chunk that arrived damaged is fetched, or a peer asked to stage again.
   static constexpr int kAttempts = 3;
   // Stripes that one peer is being asked to stage; further ones wait here. Fewer than the requests a peer can
   // remember, for each waits for the origin.

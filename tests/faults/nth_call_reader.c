@@ -1,7 +1,8 @@
-// nth_call_reader PATH...: looks at each path in each way once (a directory ends in "/", a link in "@"; one that ends in
-// "+" is made, written, renamed and removed), and at the end prints a line for each call: what, path, result. A result is a number that follows from all that was seen, or "errno N". Stops itself
-// before the first look, to be traced. Allocates nothing itself, so that the calls which fail are those of
-// the looks.
+// nth_call_reader PATH...: looks at each path in each way once (a directory ends in "/", a link in "@"; one
+// that ends in
+// "+" is made, written, renamed and removed), and at the end prints a line for each call: what, path, result.
+// A result is a number that follows from all that was seen, or "errno N". Stops itself before the first look,
+// to be traced. Allocates nothing itself, so that the calls which fail are those of the looks.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>

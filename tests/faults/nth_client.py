@@ -36,7 +36,8 @@ NEVER = {"sendmsg"}
 NATIVE = {"stat": {"newfstatat"}, "lstat": {"newfstatat"}, "statx": {"statx"}, "access": {"access", "faccessat", "faccessat2"},
           "open": {"openat"}, "fstat": {"newfstatat", "fstat"}, "read": {"read"}, "pread": {"pread64"}, "lseek": {"lseek"},
           "mmap": {"mmap"}, "close": {"close"}, "create": {"openat"}, "write": {"write"}, "ftruncate": {"ftruncate"},
-          "fallocate": {"fallocate"}, "size": {"newfstatat", "fstat"}, "rename": {"rename"}, "there": {"newfstatat"}, "unlink": {"unlink"}, "fopen": {"openat", "mmap"}, "fread": {"read", "mmap"},
+          "fallocate": {"fallocate"}, "size": {"newfstatat", "fstat"}, "rename": {"rename"}, "there": {"newfstatat"},
+          "unlink": {"unlink"}, "fopen": {"openat", "mmap"}, "fread": {"read", "mmap"},
           "opendir": {"openat", "newfstatat", "fstat", "mmap"}, "readdir": {"getdents64"}, "readlink": {"readlink", "readlinkat"}}
 
 CHANGES = ("write", "ftruncate", "fallocate", "size", "rename", "there", "unlink")

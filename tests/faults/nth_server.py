@@ -8,6 +8,7 @@ origin.
 import argparse
 import ctypes
 import hashlib
+import json
 import mmap
 import os
 import shutil
@@ -126,6 +127,13 @@ class Loop:
         if call not in NEVER and ever == 0:
             self.fail(what, "servers never made this call: nothing was shown")
 
+    def expect_nothing_left(self, what):
+        """One call that failed may have cost a run its servers, but with servers it left no file to the origin."""
+        with open(f"{self.work}/report", encoding="utf-8") as file:
+            report = json.load(file)
+        if "without_forebay" not in report and (report["dataset_objects"], report.get("left_to_origin", 0)) != (len(SIZES), 0):
+            self.fail(what, f"left to the origin: {report}")
+
     def while_serving(self, calls):
         session = Session(self.build, self.work, self.variables, ARGUMENTS)
         try:
@@ -158,9 +166,13 @@ class Loop:
                     shutil.rmtree(f"{self.work}/buffer2", ignore_errors=True)
                     run = subprocess.Popen([forebay, "run", "--nodes", "2", "--stage", self.tree, "--buffer", f"{self.work}/buffer2",
                                             "--stripe", "4M", *ARGUMENTS, "--quiet", "--start-timeout", "8",
-                                            "--server-timeout", "3", "--", *self.reader],
+                                            "--server-timeout", "3", "--restarts", "100", "--report", f"{self.work}/report",
+                                            "--", *self.reader],
                                            env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-                    self.expect_bytes(f"from the start, {call} {first}{'+' if persistent else ''}", [run])
+                    what = f"from the start, {call} {first}{'+' if persistent else ''}"
+                    self.expect_bytes(what, [run])
+                    if not persistent:
+                        self.expect_nothing_left(what)
                     failed = self.orders.failed
                     self.orders.call = 0
                     ever += failed

@@ -2,6 +2,7 @@
 #include "stage/job_scan.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <future>
 #include <iterator>
@@ -43,7 +44,7 @@ class CountingOrigin final : public Origin {
       ++listed_.times[directory];
       listed_.by.insert(node_);
     }
-    if (directory == unreadable) {
+    if (directory == unreadable && failures-- > 0) {
       return Error{Code::io_error, "made up"};
     }
     return real_->list(directory);
@@ -55,6 +56,7 @@ class CountingOrigin final : public Origin {
   }
 
   std::string unreadable = "?";
+  std::atomic<int> failures{1000};  // so many times
 
  private:
   std::unique_ptr<Origin> real_;
@@ -290,6 +292,19 @@ BOOST_AUTO_TEST_CASE(a_directory_that_cannot_be_listed_is_left_to_the_origin) {
   const auto entry = catalog->view().find("d3", 2);
   BOOST_REQUIRE(entry != kNoEntry);
   BOOST_TEST((catalog->view().entry(entry).flags & kEntryLeftToOrigin) != 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_directory_that_fails_in_passing_is_listed_all_the_same) {
+  const TempTree tree;
+  make_wide_tree(tree);
+  const TempTree beside;
+  Job job(tree, 2);
+  for (auto& origin : job.origins) {
+    origin->unreadable = "d3";
+    origin->failures = 2;
+  }
+  BOOST_TEST(job.build(beside.at("catalog")).unlisted == 0u);
+  BOOST_TEST(bytes_of(beside.at("catalog")) == scanned_alone(tree));
 }
 
 BOOST_AUTO_TEST_CASE(a_cancelled_scan_ends) {
