@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "buffer/file_landing.hpp"
+#include "buffer/index_fold.hpp"
 #include "buffer/stripe_file.hpp"
 #include "common/chunk.hpp"
 #include "common/log.hpp"
@@ -160,9 +161,7 @@ Status DirectoryStore::reserve(std::uint64_t bytes) {
 
 Result<std::unique_ptr<Landing>> DirectoryStore::begin(const ObjectShape& shape,
                                                        std::uint64_t reserve_bytes) {
-  if (shape.stripe_bytes == 0 || shape.stripe_bytes % kChunkBytes != 0 ||
-      shape.stripe_bytes / kChunkBytes > UINT32_MAX || shape.bytes > INT64_MAX ||
-      (shape.bytes / shape.stripe_bytes) >= kRemovedStripe) {
+  if (!is_possible(shape)) {
     return Error{Code::bad_argument,
                  fmt::format("stripes of {} bytes (not a multiple of the chunk's {}, or too many)",
                              shape.stripe_bytes, kChunkBytes)};

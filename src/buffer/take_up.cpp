@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 
+#include "buffer/index_fold.hpp"
 #include "buffer/part_file.hpp"
 #include "buffer/stripe_file.hpp"
 #include "common/log.hpp"
@@ -35,45 +36,6 @@ struct Found {
   std::uint64_t unknown = 0;
   Status status;
 };
-
-ObjectShape shape_of(const IndexEntry& entry) {
-  return ObjectShape{entry.object, entry.object_bytes, entry.stripe_chunks * std::uint64_t{kChunkBytes}};
-}
-
-// What the log comes to: sorted, one entry a stripe, no removed ones.
-void fold(std::vector<IndexEntry>& entries) {
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const IndexEntry& a, const IndexEntry& b) { return object_less(a.object, b.object); });
-  std::size_t out = 0;
-  for (std::size_t start = 0; start < entries.size();) {
-    std::size_t end = start;
-    std::size_t live = start;  // Behind the last removal.
-    while (end < entries.size() && entries[end].object == entries[start].object) {
-      live = entries[end].stripe == kRemovedStripe ? end + 1 : live;
-      ++end;
-    }
-    if (live < end) {
-      // Where one object was recorded in two shapes, the last is the one of its file.
-      const ObjectShape shape = shape_of(entries[end - 1]);
-      const auto in_shape = [&](const IndexEntry& e) {
-        return e.object_bytes == shape.bytes && shape_of(e).stripe_bytes == shape.stripe_bytes &&
-               shape.stripe_bytes != 0 && e.stripe < stripe_count(shape);
-      };
-      const auto first = entries.begin() + static_cast<std::ptrdiff_t>(live);
-      const auto last = entries.begin() + static_cast<std::ptrdiff_t>(end);
-      std::stable_sort(first, last,
-                       [](const IndexEntry& a, const IndexEntry& b) { return a.stripe < b.stripe; });
-      for (auto entry = first; entry != last; ++entry) {
-        const bool is_newest = entry + 1 == last || entry->stripe != (entry + 1)->stripe;
-        if (is_newest && in_shape(*entry) && entry->inode != 0) {
-          entries[out++] = *entry;
-        }
-      }
-    }
-    start = end;
-  }
-  entries.resize(out);
-}
 
 bool parse_name(unsigned subdirectory, const char* name, FoundFile& file) {
   if (std::strlen(name) < kIdentityTextBytes - 1 || !identity_from_text(name, &file.object) ||

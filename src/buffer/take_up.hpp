@@ -30,9 +30,4 @@ Result<Kept> take_up(const BufferDirectory& directory, LoadedIndex loaded);
 // The entries as the index records them: with the inodes that Kept::entries leaves out.
 std::vector<IndexEntry> entries_to_record(const Kept& kept);
 
-// Sorted by object.
-inline bool object_less(const Identity& a, const Identity& b) {
-  return a.path != b.path ? a.path < b.path : a.version < b.version;
-}
-
 }  // namespace forebay

@@ -1,155 +1,128 @@
-// The index of a buffer that an earlier run left: any bytes end in a store that works, and what it says it
-// kept can be read.
+// The index of a buffer, by itself: any bytes are read as far as their checks hold, come to what replaying
+// them one by one comes to, and can be gone on with. What a store makes of it: kept_buffer.cpp.
 //
 // Checks are put right in an input that starts with a zero byte, so that records are judged by what they say.
-// The second byte: as if from this boot, or from an earlier one (then all is verified).
+// The second byte: as if from this boot, or from an earlier one.
 #include "buffer/index_log.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
-#include "buffer/object_store.hpp"
-#include "common/chunk.hpp"
+#include <algorithm>
+#include <map>
+
+#include "buffer/index_fold.hpp"
+#include "common/unique_fd.hpp"
 #include "fuzz/fuzz_target.hpp"
+#include "fuzz/index_bytes.hpp"
 #include "fuzz/sample_listings.hpp"
 
 namespace forebay::fuzz {
 namespace {
 
-constexpr std::uint64_t kCapacity = 64 * kChunkBytes;
-constexpr ObjectShape kSmall{{0x11, 0x22}, 1000, kChunkBytes};
-constexpr ObjectShape kLarge{{0x33, 0x44}, kChunkBytes + 5, kChunkBytes};
+constexpr IndexEntry kAppended{{0x55, 0x66}, 3, 4, 5, 0, 1};
 
-Result<std::unique_ptr<ObjectStore>> open_store(const std::string& directory) {
-  return ObjectStore::open({directory, kCapacity, 1});
+bool same(const IndexEntry& a, const IndexEntry& b) {
+  return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
-void put(ObjectStore& store, const ObjectShape& shape, bool whole) {
-  auto landing = store.begin(shape, shape.bytes);
-  FOREBAY_CHECK(landing.ok());
-  const std::vector<std::byte> chunk(kChunkBytes, std::byte{7});
-  const std::uint32_t stripes = stripes_of(shape.bytes, shape.stripe_bytes);
-  for (std::uint32_t stripe = 0; stripe < stripes - (whole ? 0 : 1); ++stripe) {
-    const std::uint64_t offset = stripe * shape.stripe_bytes;
-    const auto bytes = std::span(chunk).first(std::min<std::uint64_t>(shape.bytes - offset, kChunkBytes));
-    FOREBAY_CHECK((*landing)->write_chunk(offset, bytes).ok());
-    FOREBAY_CHECK((*landing)->complete_stripe(stripe).ok());
-  }
-  FOREBAY_CHECK(!whole || (*landing)->publish().ok());
-}
-
-// A buffer with a whole object and one in parts, as an earlier run left it.
-class Buffer {
- public:
-  Buffer() : directory_(scratch_.path() + "/buffer"), root_(directory_ + "/" + std::to_string(::geteuid())) {
-    make();
-    index_ = file_bytes(root_ + "/index");
-  }
-  // As it was, whatever a store did to it, with this index.
-  void restore(std::string_view index) {
-    if (!put_back(small_) || !put_back(large_)) {
-      make();
+// The same as fold(), the slow way.
+std::vector<IndexEntry> replayed(std::span<const IndexEntry> entries) {
+  struct Object {
+    std::map<std::uint32_t, IndexEntry> stripes;
+    IndexEntry last{};
+  };
+  std::map<std::pair<std::uint64_t, std::uint64_t>, Object> objects;
+  for (const IndexEntry& entry : entries) {
+    Object& object = objects[{entry.object.path, entry.object.version}];
+    if (entry.stripe == kRemovedStripe) {
+      object.stripes.clear();
+    } else {
+      object.stripes[entry.stripe] = entry;
+      object.last = entry;
     }
-    write_file(root_ + "/index", index);
   }
-  [[nodiscard]] const std::string& directory() const { return directory_; }
-  [[nodiscard]] const std::string& index() const { return index_; }
+  std::vector<IndexEntry> held;
+  for (const auto& [identity, object] : objects) {
+    for (const auto& [stripe, entry] : object.stripes) {
+      const std::uint64_t stripe_bytes = entry.stripe_chunks * std::uint64_t{kChunkBytes};
+      if (entry.inode != 0 && is_possible(shape_of(entry)) &&
+          entry.object_bytes == object.last.object_bytes &&
+          entry.stripe_chunks == object.last.stripe_chunks &&
+          (stripe == 0 || (entry.object_bytes > 0 && stripe <= (entry.object_bytes - 1) / stripe_bytes))) {
+        held.push_back(entry);
+      }
+    }
+  }
+  return held;
+}
+
+// A directory whose index is this one, whatever became of the one before.
+class Directory {
+ public:
+  Directory() : fd_(::open(scratch_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
+  void put(std::string_view index) const {
+    const UniqueFd file(::openat(fd_.get(), "index", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    FOREBAY_CHECK(::write(file.get(), index.data(), index.size()) == static_cast<ssize_t>(index.size()));
+  }
+  // What the index of this directory says, and that nothing of it was unsound.
+  [[nodiscard]] std::vector<IndexEntry> entries() const {
+    IndexLog log("index");
+    auto loaded = log.load(fd_.get());
+    FOREBAY_CHECK(loaded.ok() && !loaded->damaged);
+    return std::move(loaded->entries);
+  }
+  [[nodiscard]] int fd() const { return fd_.get(); }
 
  private:
-  struct File {
-    std::string path;
-    std::string kept;  // A second name, so that its inode stays what the index says.
-    blkcnt_t blocks = 0;
-  };
-
-  void make() {
-    std::filesystem::remove_all(directory_);
-    auto store = open_store(directory_);
-    FOREBAY_CHECK(store.ok());
-    put(**store, kSmall, true);
-    put(**store, kLarge, false);
-    small_ = keep(kSmall, "");
-    large_ = keep(kLarge, ".part");
-  }
-  [[nodiscard]] File keep(const ObjectShape& shape, const char* ending) const {
-    char name[kIdentityTextBytes];
-    identity_to_text(shape.identity, name);
-    File file{root_ + "/objects/" + std::string(name, 2) + "/" + name + ending, scratch_.path() + "/" + name};
-    ::unlink(file.kept.c_str());
-    FOREBAY_CHECK(::link(file.path.c_str(), file.kept.c_str()) == 0);
-    struct stat info {};
-    FOREBAY_CHECK(::stat(file.kept.c_str(), &info) == 0);
-    file.blocks = info.st_blocks;
-    return file;
-  }
-  // False when its bytes are not all there any more.
-  [[nodiscard]] static bool put_back(const File& file) {
-    struct stat info {};
-    ::unlink(file.path.c_str());
-    return ::stat(file.kept.c_str(), &info) == 0 && info.st_blocks == file.blocks &&
-           ::link(file.kept.c_str(), file.path.c_str()) == 0;
-  }
-
   Scratch scratch_;
-  std::string directory_;
-  std::string root_;
-  std::string index_;
-  File small_;
-  File large_;
+  UniqueFd fd_;
 };
-
-std::string with_checks(std::string index, bool same_boot) {
-  if (index.size() < sizeof(IndexHeader)) {
-    return index;
-  }
-  IndexHeader header{};
-  std::memcpy(&header, index.data(), sizeof header);
-  const std::string boot = same_boot ? boot_id() : "another boot";
-  header.boot_id.fill('\0');
-  std::memcpy(header.boot_id.data(), boot.data(), boot.size());
-  header.check = checksum_bytes(&header, offsetof(IndexHeader, check));
-  std::memcpy(index.data(), &header, sizeof header);
-  std::size_t at = sizeof header;
-  for (std::uint64_t number = 0; at + sizeof(IndexRecord) <= index.size();
-       ++number, at += sizeof(IndexRecord)) {
-    IndexRecord record{};
-    std::memcpy(&record, index.data() + at, sizeof record);
-    record.check = hash_bytes(&record.entry, sizeof record.entry, header.salt + number);
-    std::memcpy(index.data() + at, &record, sizeof record);
-  }
-  return index;
-}
 
 }  // namespace
 
 std::vector<std::string> seeds() {
-  const std::string index = Buffer().index();
-  return {std::string{'\0', '\0'} + index, std::string{'\0', '\1'} + index};
+  const Directory directory;
+  const IndexEntry small{{1, 2}, 10, 11, 12, 0, 1};
+  const IndexEntry first{{1, 3}, kChunkBytes + 1, 13, 14, 0, 1};
+  IndexEntry second = first;
+  second.stripe = 1;
+  std::vector<IndexEntry> entries{small, first, second, without_stripe(second), small};
+  IndexLog log("index");
+  FOREBAY_CHECK(log.rewrite(directory.fd(), entries).ok());
+  log.append_removal(small.object);
+  FOREBAY_CHECK(log.append(second).ok());
+  const std::string index = file_bytes("/proc/self/fd/" + std::to_string(directory.fd()) + "/index");
+  return {std::string{'\0', '\0'} + index, std::string{'\0', '\1'} + index, '\1' + index};
 }
 
 bool run(std::string_view input) {
-  static Buffer buffer;
+  static const Directory directory;
   Pieces pieces(input);
   const bool repaired = pieces.number<char>() == '\0';
-  const bool same_boot = pieces.number<char>() == '\0';
+  const bool same_boot = !repaired || pieces.number<char>() == '\0';
   std::string index(pieces.rest());
-  buffer.restore(repaired ? with_checks(std::move(index), same_boot) : index);
+  directory.put(repaired ? with_checks(std::move(index), same_boot) : index);
 
-  auto store = open_store(buffer.directory());
-  FOREBAY_CHECK(store.ok());
-  bool kept = false;
-  (*store)->visit_kept([&](const KeptStripe& stripe) {
-    kept = true;
-    FOREBAY_CHECK(stripe.bytes <= stripe.object_bytes && stripe.stripe_bytes > 0);
-    std::vector<std::byte> into(std::min<std::uint64_t>(stripe.bytes, kChunkBytes));
-    const auto got = (*store)->read(stripe.object, stripe.stripe * stripe.stripe_bytes, into);
-    FOREBAY_CHECK(got.ok() && *got == into.size());
-    return true;
-  });
-  FOREBAY_CHECK((*store)->usage().used_bytes <= kCapacity);
-  put(**store, ObjectShape{{0x55, 0x66}, 3, kChunkBytes}, true);
-  FOREBAY_CHECK((*store)->remove({0x55, 0x66}).ok());
-  return kept;
+  IndexLog log("index");
+  auto loaded = log.load(directory.fd());
+  FOREBAY_CHECK(loaded.ok());
+  std::vector<IndexEntry> read = std::move(loaded->entries);
+  FOREBAY_CHECK(!repaired || read.empty() || loaded->same_boot == same_boot);
+
+  std::vector<IndexEntry> folded = read;
+  fold(folded);
+  FOREBAY_CHECK(std::ranges::equal(folded, replayed(read), same));
+
+  const bool well_formed = !loaded->damaged;
+  if (well_formed) {
+    FOREBAY_CHECK(log.resume(directory.fd(), read.size()).ok() && log.append(kAppended).ok());
+    read.push_back(kAppended);
+    FOREBAY_CHECK(std::ranges::equal(directory.entries(), read, same));
+  }
+  FOREBAY_CHECK(log.rewrite(directory.fd(), folded).ok());
+  FOREBAY_CHECK(std::ranges::equal(directory.entries(), folded, same));
+  return well_formed;
 }
 
 }  // namespace forebay::fuzz
