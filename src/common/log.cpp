@@ -16,6 +16,10 @@ spdlog::level::level_enum level_of(LogLevel level) {
   return spdlog::level::err;
 }
 
+// The library makes its registry when it is first asked for it; who asks next sees it without a lock that a
+// thread sanitizer could follow. So it is made before there are threads.
+[[maybe_unused]] const spdlog::logger* const kMadeEarly = spdlog::default_logger_raw();
+
 }  // namespace
 
 void log_start(std::string_view who, LogLevel least) {
