@@ -42,6 +42,7 @@ AdminService::AdminService(NodeCore& core, const ControlPage* page, std::vector<
     : core_(core),
       page_(page),
       node_names_(std::move(node_names)),
+      prefetches_(std::make_shared<Prefetches>()),
       refresh_(core),
       askers_(std::make_unique<ThreadPool>("forebay-ask", 4)),
       refresh_asker_(std::make_unique<ThreadPool>("forebay-askref", 1)),
@@ -389,8 +390,8 @@ void AdminService::prefetch_part(const nlohmann::json& question, SharedResponder
   const bool wait = question.value("wait", true);
   std::shared_ptr<PrefetchJob> job;
   {
-    const std::lock_guard lock(mutex_);
-    if (const auto found = prefetches_.find(id); found != prefetches_.end()) {
+    const std::lock_guard lock(prefetches_->mutex);
+    if (const auto found = prefetches_->by_id.find(id); found != prefetches_->by_id.end()) {
       const auto totals = found->second.job->totals();
       if (totals.finished || !wait) {
         answer_json(*responder, json_of(totals));
@@ -415,8 +416,8 @@ void AdminService::prefetch_part(const nlohmann::json& question, SharedResponder
   job = core_.make_prefetch(std::move(options));
   PrefetchJob::Done counted;
   {
-    const std::lock_guard lock(mutex_);
-    Prefetch& prefetch = prefetches_[id];
+    const std::lock_guard lock(prefetches_->mutex);
+    Prefetch& prefetch = prefetches_->by_id[id];
     prefetch.job = job;
     if (wait) {
       prefetch.waiting.push_back(std::move(responder));
@@ -425,24 +426,32 @@ void AdminService::prefetch_part(const nlohmann::json& question, SharedResponder
         answer_json(*shared, json_of(totals));
       };
     }
-    prefetch_order_.push_back(id);
-    while (prefetch_order_.size() > kPrefetchesKept &&
-           prefetches_[prefetch_order_.front()].job->totals().finished) {
-      prefetches_.erase(prefetch_order_.front());
-      prefetch_order_.pop_front();
+    prefetches_->order.push_back(id);
+    while (prefetches_->order.size() > kPrefetchesKept) {
+      const auto oldest = prefetches_->by_id.find(prefetches_->order.front());
+      if (!oldest->second.job->totals().finished || !oldest->second.waiting.empty()) {
+        break;
+      }
+      prefetches_->by_id.erase(oldest);
+      prefetches_->order.pop_front();
     }
   }
-  job->start(std::move(counted),
-             [this, id](const PrefetchJob::Totals& totals) { prefetch_over(id, totals); });
+  job->start(std::move(counted), [asked = std::weak_ptr(prefetches_), id](const PrefetchJob::Totals& totals) {
+    if (const auto still = asked.lock()) {
+      still->over(id, totals);
+    }
+  });
 }
 
-void AdminService::prefetch_over(const std::string& id, const PrefetchJob::Totals& totals) {
-  std::vector<SharedResponder> waiting;
+void AdminService::Prefetches::over(const std::string& id, const PrefetchJob::Totals& totals) {
+  std::vector<SharedResponder> answered;
   {
-    const std::lock_guard lock(mutex_);
-    waiting = std::exchange(prefetches_[id].waiting, {});
+    const std::lock_guard lock(mutex);
+    if (const auto found = by_id.find(id); found != by_id.end()) {
+      answered = std::exchange(found->second.waiting, {});
+    }
   }
-  for (const auto& responder : waiting) {
+  for (const auto& responder : answered) {
     answer_json(*responder, json_of(totals));
   }
 }

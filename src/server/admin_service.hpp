@@ -56,6 +56,14 @@ class AdminService final : public RequestHandler {
     std::shared_ptr<PrefetchJob> job;
     std::vector<SharedResponder> waiting;
   };
+  // Apart from the service: a job may end on another thread while the service goes.
+  struct Prefetches {
+    void over(const std::string& id, const PrefetchJob::Totals& totals);
+
+    std::mutex mutex;
+    std::map<std::string, Prefetch> by_id;
+    std::deque<std::string> order;  // as they came
+  };
 
   void answer_one(const std::string& question, const std::function<void(Result<std::string>)>& done,
                   std::uint32_t& counted);
@@ -73,7 +81,6 @@ class AdminService final : public RequestHandler {
   Result<nlohmann::json> evict_part(const nlohmann::json& question);
   Result<nlohmann::json> locate_part(const nlohmann::json& question);
   void prefetch_part(const nlohmann::json& question, SharedResponder responder);
-  void prefetch_over(const std::string& id, const PrefetchJob::Totals& totals);
 
   NodeCore& core_;
   const ControlPage* page_;
@@ -83,8 +90,7 @@ class AdminService final : public RequestHandler {
   std::uint32_t questions_ = 0;
   std::uint32_t refreshes_ = 0;
   std::uint64_t next_prefetch_ = 1;
-  std::map<std::string, Prefetch> prefetches_;
-  std::deque<std::string> prefetch_order_;
+  const std::shared_ptr<Prefetches> prefetches_;
   RefreshService refresh_;
   std::unique_ptr<ThreadPool> askers_;
   std::unique_ptr<ThreadPool> refresh_asker_;
