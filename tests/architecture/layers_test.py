@@ -10,7 +10,7 @@ import sys
 
 LAYERS = [
     {"common", "shared"},
-    {"config", "placement"},
+    {"config", "placement", "web"},
     {"catalog", "origin", "buffer", "transport"},
     {"stage", "drain", "ipc", "client"},
     {"server", "cli", "posix"},

@@ -14,7 +14,7 @@ declare -A group=(
            nlohmann-json3-dev libxxhash-dev libhdf5-dev libcurl4-openssl-dev libssl-dev libpugixml-dev"
   [example]="python3"
   [fuzz]="clang libclang-rt-14-dev libomp-dev"
-  [test]="libboost-test-dev rsync fio strace bindfs libfuse3-dev fuse3 iproute2 procps hdf5-tools python3 python3-h5py python3-numpy
+  [test]="libboost-test-dev openssl rsync fio strace bindfs libfuse3-dev fuse3 iproute2 procps hdf5-tools python3 python3-h5py python3-numpy
           python3-torch munge slurm-wlm busybox-static libjemalloc2 libtcmalloc-minimal4 libfaketime
           libpython3.11-testsuite python3-pytest python3-tables"
 )

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""faulty_server.py [CERTIFICATE KEY]: an HTTP server on a port of its own choice that misbehaves as it is told.
+
+Prints the port and serves until its standard input ends. /NAME?fault=FAULT&times=K&... answers the first K requests
+for NAME (all, when K is absent) with that fault, and the others as a good server would: an object of `size` bytes
+(default 1,000,000), byte i being (131 * i + i // 1024) % 256, ETag "v1".
+
+    status       status=S, and retry_after=SECONDS when given
+    whole        200 with everything, whatever range is asked
+    wrong_range  206 with the Content-Range of the bytes one further on
+    short_range  206 with one byte less than asked
+    no_range     206 without Content-Range
+    truncated    closes after `at` bytes of the body
+    unframed     the same, without Content-Length: the end of the connection ends the body
+    over_long    sends `extra` bytes more than asked, in chunks
+    reset        resets the connection after `at` bytes of the body
+    close        closes without an answer
+    stall        sends `at` bytes of the body, then nothing until the client leaves
+    drip         sends a byte a second
+    etag         is version "v2" (its bytes are all zero)
+    ignores      does not know If-Match
+    garbage      what is no HTTP
+    headers      headers without end
+    redirect     302 to `to`
+    circle       302 to where the request came from
+    error_body   status=S with an endless body
+
+/_seen/NAME has a line for each request for NAME: method, connection, Range, If-Match. Handles bytes=A-B and If-Match.
+"""
+import re
+import socket
+import ssl
+import struct
+import sys
+import threading
+import urllib.parse
+
+PATTERN = bytes((131 * i + i // 1024) % 256 for i in range(262144))  # repeats from here on
+SEEN = {}
+LOCK = threading.Lock()
+NAMES = {200: "OK", 206: "Partial Content", 302: "Found", 403: "Forbidden", 404: "Not Found", 412: "Precondition Failed",
+         416: "Range Not Satisfiable", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Slow Down"}
+
+
+def content(first, last, version):
+    if version != '"v1"':
+        return bytes(last + 1 - first)
+    repeats = (last // len(PATTERN)) + 1
+    return (PATTERN * repeats)[first:last + 1]
+
+
+class Connection:
+    def __init__(self, sock, number):
+        self.sock, self.number = sock, number
+        self.file = sock.makefile("rb")
+
+    def serve(self):
+        try:
+            while self.one():
+                pass
+        except OSError:
+            pass
+        finally:
+            self.file.close()
+            self.sock.close()
+
+    def one(self):
+        line = self.file.readline()
+        if not line:
+            return False
+        method, target, _ = line.decode().split()
+        headers = {}
+        while (line := self.file.readline()) not in (b"\r\n", b""):
+            name, value = line.decode().split(":", 1)
+            headers[name.lower()] = value.strip()
+        self.file.read(int(headers.get("content-length", 0)))
+        url = urllib.parse.urlsplit(target)
+        name = url.path[1:]
+        query = {key: values[0] for key, values in urllib.parse.parse_qs(url.query).items()}
+        if name.startswith("_seen/"):
+            with LOCK:
+                text = "".join(line + "\n" for line in SEEN.get(name[6:], []))
+            return self.send(200, text.encode())
+        with LOCK:
+            seen = SEEN.setdefault(name, [])
+            seen.append(f"{method} {self.number} {headers.get('range', '-')} {headers.get('if-match', '-')}")
+            count = len(seen)
+        fault = query.get("fault", "")
+        if count > int(query.get("times", "1000000")):
+            fault = ""
+        return self.answer(method, headers, {**query, "self": target}, fault)
+
+    def head(self, status, fields):
+        text = f"HTTP/1.1 {status} {NAMES.get(status, 'Status')}\r\n"
+        self.sock.sendall((text + "".join(f"{k}: {v}\r\n" for k, v in fields.items()) + "\r\n").encode())
+
+    def send(self, status, body, **fields):
+        self.head(status, {"Content-Length": len(body), **{k.replace("_", "-"): v for k, v in fields.items()}})
+        self.sock.sendall(body)
+        return True
+
+    def reset(self):
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return False
+
+    def answer(self, method, headers, query, fault):
+        if fault == "close":
+            return False
+        if fault == "garbage":
+            self.sock.sendall(b"\0\1\2 no http\r\n\r\n" * 10)
+            return False
+        if fault == "headers":
+            self.sock.sendall(b"HTTP/1.1 200 OK\r\n")
+            for number in range(100000):
+                self.sock.sendall(b"X-%d: %s\r\n" % (number, b"x" * 1000))
+            return False
+        if fault in ("redirect", "circle"):
+            return self.send(302, b"elsewhere", Location=query["to" if fault == "redirect" else "self"])
+        if fault == "status":
+            extra = {"Retry_After": query["retry_after"]} if "retry_after" in query else {}
+            return self.send(int(query["status"]), b"told to", **extra)
+        if fault == "error_body":
+            self.head(int(query["status"]), {})
+            while True:
+                self.sock.sendall(bytes(65536))
+        version = '"v2"' if fault == "etag" else '"v1"'
+        if fault != "ignores" and headers.get("if-match", version) != version:
+            return self.send(412, b"another version")
+        size = int(query.get("size", 1000000))
+        first, last, status = 0, size - 1, 200
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d+)", headers.get("range", "")):
+            first, last, status = int(asked[1]), min(int(asked[2]), size - 1), 206
+            if first >= size:
+                return self.send(416, b"behind the end")
+        if fault == "whole":
+            first, last, status = 0, size - 1, 200
+        if fault == "short_range":
+            last -= 1
+        fields = {"ETag": version if fault != "ignores" else '"v2"', "Content-Length": last + 1 - first}
+        if status == 206 and fault != "no_range":
+            shift = 1 if fault == "wrong_range" else 0
+            fields["Content-Range"] = f"bytes {first + shift}-{last + shift}/{size}"
+        if query.get("weak"):
+            fields["ETag"] = "W/" + fields["ETag"]
+        body = content(first, last, version)
+        at = int(query.get("at", 0))
+        if fault in ("unframed", "over_long"):
+            del fields["Content-Length"]
+        if fault == "over_long":
+            fields["Transfer-Encoding"] = "chunked"
+        self.head(status, fields)
+        if method == "HEAD":
+            return True
+        if fault in ("truncated", "unframed"):
+            self.sock.sendall(body[:at])
+            return False
+        if fault == "reset":
+            self.sock.sendall(body[:at])
+            return self.reset()
+        if fault == "stall":
+            self.sock.sendall(body[:at])
+            self.sock.recv(1)
+            return False
+        if fault == "drip":
+            gone = threading.Event()
+            for byte in body:
+                self.sock.sendall(bytes([byte]))
+                gone.wait(1)
+            return False
+        if fault == "over_long":
+            body += bytes(int(query["extra"]))
+            self.sock.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+            return True
+        self.sock.sendall(body)
+        return True
+
+
+def main():
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    context = None
+    if len(sys.argv) == 3:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[1], sys.argv[2])
+
+    def serve(sock, number):
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if context:
+                sock = context.wrap_socket(sock, server_side=True)
+        except OSError:
+            sock.close()
+            return
+        Connection(sock, number).serve()
+
+    def accept():
+        number = 0
+        while True:
+            sock, _ = listener.accept()
+            number += 1
+            threading.Thread(target=serve, args=(sock, number), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    print(listener.getsockname()[1], flush=True)
+    sys.stdin.read()
+
+
+main()
