@@ -125,9 +125,6 @@ HttpClient::Attempted HttpClient::attempt(HttpTransfer& transfer, HttpProtocol& 
     list.add(header.value.empty() ? header.name + ";" : header.name + ": " + header.value);
   }
   list.add("Expect:");  // No round trip before a body.
-  if (request.method == HttpMethod::put || request.method == HttpMethod::post) {
-    list.add("Content-Type:");
-  }
 
   const auto handle = handles_->take();
   std::array<char, CURL_ERROR_SIZE> text{};

@@ -10,7 +10,7 @@ import sys
 
 LAYERS = [
     {"common", "shared"},
-    {"config", "placement", "web"},
+    {"config", "placement", "s3", "web"},
     {"catalog", "origin", "buffer", "transport"},
     {"stage", "drain", "ipc", "client"},
     {"server", "cli", "posix"},
@@ -18,6 +18,7 @@ LAYERS = [
 SAME_LAYER = {
     ("common", "shared"),
     ("catalog", "origin"),
+    ("s3", "web"),
     ("cli", "server"),
 }
 # Modules that live in other people's processes: libc, the compiler's freestanding headers, and what is shared.

@@ -7,8 +7,8 @@
 #include <sstream>
 #include <thread>
 
-#include "web/faulty_server.hpp"
 #include "web/http_client.hpp"
+#include "web/python_server.hpp"
 
 using namespace forebay;
 using std::chrono::milliseconds;
@@ -19,8 +19,8 @@ namespace {
 constexpr std::size_t kSize = 1'000'000;
 constexpr std::uint32_t kAttemptsMax = 6;
 
-FaultyServer& server() {
-  static FaultyServer the_server;
+PythonServer& server() {
+  static PythonServer the_server("web/faulty_server.py");
   return the_server;
 }
 
@@ -371,7 +371,7 @@ BOOST_AUTO_TEST_CASE(a_certificate_is_trusted_when_its_file_says_so_and_not_othe
                     "subjectAltName=DNS:localhost -keyout " + folder + "/key.pem -out " + folder +
                     "/cert.pem 2>/dev/null";
   BOOST_TEST_REQUIRE(std::system(made.c_str()) == 0);
-  const FaultyServer secure(folder + "/cert.pem", folder + "/key.pem");
+  const PythonServer secure("web/faulty_server.py", folder + "/cert.pem", folder + "/key.pem");
 
   auto options = patient();
   options.ca_file = folder + "/cert.pem";

@@ -1,4 +1,5 @@
-// The misbehaving server of faulty_server.py, for the life of this object.
+// A server in Python that prints its port and serves until its standard input ends, for the life of this
+// object.
 #pragma once
 
 #include <signal.h>
@@ -15,10 +16,11 @@
 
 namespace forebay {
 
-class FaultyServer {
+class PythonServer {
  public:
-  // `certificate` and `key`: files, for https.
-  explicit FaultyServer(const std::string& certificate = {}, const std::string& key = {}) {
+  // `script`: below tests/. `certificate` and `key`: files, for https; passed on as arguments.
+  explicit PythonServer(const std::string& script, const std::string& certificate = {},
+                        const std::string& key = {}) {
     int in[2];
     int out[2];
     FOREBAY_CHECK(::pipe(in) == 0 && ::pipe(out) == 0);
@@ -29,7 +31,8 @@ class FaultyServer {
     for (const int fd : {in[0], in[1], out[0], out[1]}) {
       ::posix_spawn_file_actions_addclose(&actions, fd);
     }
-    std::vector<const char*> arguments = {"python3", FOREBAY_TEST_SOURCE "/web/faulty_server.py"};
+    const auto path = FOREBAY_TEST_SOURCE "/" + script;
+    std::vector<const char*> arguments = {"python3", path.c_str()};
     if (!certificate.empty()) {
       arguments.push_back(certificate.c_str());
       arguments.push_back(key.c_str());
@@ -47,9 +50,9 @@ class FaultyServer {
     std::fclose(said);
     base_ = (certificate.empty() ? "http://127.0.0.1:" : "https://localhost:") + std::to_string(port) + "/";
   }
-  FaultyServer(const FaultyServer&) = delete;
-  FaultyServer& operator=(const FaultyServer&) = delete;
-  ~FaultyServer() {
+  PythonServer(const PythonServer&) = delete;
+  PythonServer& operator=(const PythonServer&) = delete;
+  ~PythonServer() {
     ::close(stop_);
     ::waitpid(pid_, nullptr, 0);
   }
