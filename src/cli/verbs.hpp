@@ -12,6 +12,7 @@ void add_prefetch_verb(CommandLine& line);
 void add_check_verb(CommandLine& line);
 void add_status_verb(CommandLine& line);
 void add_locate_verb(CommandLine& line);
+void add_ls_verb(CommandLine& line);
 void add_evict_verb(CommandLine& line);
 void add_refresh_verb(CommandLine& line);
 void add_plan_verb(CommandLine& line);

@@ -36,6 +36,9 @@ constexpr Names<LaunchKind, 4> kLaunchKinds = {{{"auto", LaunchKind::automatic},
 constexpr Names<PrefetchSetting, 3> kPrefetchSettings = {{{"wait", PrefetchSetting::wait},
                                                           {"background", PrefetchSetting::background},
                                                           {"off", PrefetchSetting::off}}};
+constexpr Names<AddressingSetting, 3> kAddressings = {{{"auto", AddressingSetting::automatic},
+                                                       {"path", AddressingSetting::path},
+                                                       {"virtual", AddressingSetting::virtual_host}}};
 constexpr Names<bool, 6> kSwitches = {
     {{"true", true}, {"false", false}, {"1", true}, {"0", false}, {"yes", true}, {"no", false}}};
 
@@ -66,6 +69,11 @@ Status assign_number(std::uint32_t& into, const std::string& text, std::uint32_t
     return Error{Code::bad_argument, fmt::format("'{}' is not a whole number of at least {}", text, least)};
   }
   into = number;
+  return {};
+}
+
+Status assign_text(std::string& into, const std::string& text) {
+  into = text;
   return {};
 }
 
@@ -188,6 +196,42 @@ const std::array kSettings = {
             "never)",
             false, [](Settings& s, Texts t) { return assign_number(s.restarts, t[0], 0); },
             [](const Settings& s) { return json(s.restarts); }},
+    Setting{"s3-endpoint", "URL",
+            "the S3 store's address, as https://HOST[:PORT] (AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL; else "
+            "Amazon's)",
+            false, [](Settings& s, Texts t) { return assign_text(s.store.s3_endpoint, t[0]); },
+            [](const Settings& s) { return json(s.store.s3_endpoint); }},
+    Setting{"s3-region", "REGION",
+            "the bucket's region (AWS_REGION, AWS_DEFAULT_REGION, the profile's; else us-east-1)", false,
+            [](Settings& s, Texts t) { return assign_text(s.store.s3_region, t[0]); },
+            [](const Settings& s) { return json(s.store.s3_region); }},
+    Setting{"s3-profile", "NAME", "the profile of ~/.aws whose keys are used (AWS_PROFILE)", false,
+            [](Settings& s, Texts t) { return assign_text(s.store.s3_profile, t[0]); },
+            [](const Settings& s) { return json(s.store.s3_profile); }},
+    Setting{"s3-addressing", "STYLE", "how buckets are addressed: path, virtual (in the host), or auto",
+            false,
+            [](Settings& s, Texts t) { return assign_named(s.store.s3_addressing, t[0], kAddressings); },
+            [](const Settings& s) { return name_of(s.store.s3_addressing, kAddressings); }},
+    Setting{"anonymous", "", "send no credentials: for public data", false,
+            [](Settings& s, Texts t) { return assign_named(s.store.anonymous, t[0], kSwitches); },
+            [](const Settings& s) { return json(s.store.anonymous); }},
+    Setting{"requester-pays", "", "agree to pay for requests where the bucket's owner does not", false,
+            [](Settings& s, Texts t) { return assign_named(s.store.requester_pays, t[0], kSwitches); },
+            [](const Settings& s) { return json(s.store.requester_pays); }},
+    Setting{"ca-file", "FILE", "trust the certificates in FILE (PEM), not the system's", false,
+            [](Settings& s, Texts t) { return assign_text(s.store.ca_file, path_of(t[0])); },
+            [](const Settings& s) { return json(s.store.ca_file); }},
+    Setting{"origin-deadline", "SECONDS",
+            "a store that throttles or fails is waited for so long, then it is an error", false,
+            [](Settings& s, Texts t) { return assign_number(s.store.deadline_s, t[0], 1); },
+            [](const Settings& s) { return json(s.store.deadline_s); }},
+    Setting{"origin-connections", "N",
+            "requests to a store that may be on their way at once, from one process", false,
+            [](Settings& s, Texts t) { return assign_number(s.store.connections, t[0], 1); },
+            [](const Settings& s) { return json(s.store.connections); }},
+    Setting{"origin-requests", "N", "requests a second to a store, from one process (0: no limit)", false,
+            [](Settings& s, Texts t) { return assign_number(s.store.requests, t[0], 0); },
+            [](const Settings& s) { return json(s.store.requests); }},
     Setting{"report", "FILE", "write what was read from where to FILE, as JSON", false,
             [](Settings& s, Texts t) {
               s.report = path_of(t[0]);

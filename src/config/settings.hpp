@@ -21,6 +21,22 @@ namespace forebay {
 enum class LaunchKind { automatic, simulate, mpirun, srun };
 enum class PrefetchSetting { wait, background, off };
 
+enum class AddressingSetting { automatic, path, virtual_host };
+
+// How origins behind HTTP are asked: object stores and web servers.
+struct StoreSettings {
+  std::string s3_endpoint;  // empty, here and below: as AWS's own tools find it
+  std::string s3_region;
+  std::string s3_profile;
+  AddressingSetting s3_addressing = AddressingSetting::automatic;
+  bool anonymous = false;
+  bool requester_pays = false;
+  std::string ca_file;             // empty: the system's
+  std::uint32_t deadline_s = 120;  // of a request, with all its attempts
+  std::uint32_t connections = 64;  // at once, of one process
+  std::uint32_t requests = 0;      // a second, of one process; 0: no limit
+};
+
 struct Settings {
   std::vector<StageSpec> stages;
   std::string buffer;                // a directory on every node
@@ -28,7 +44,7 @@ struct Settings {
   std::uint64_t floor_bytes = 0;     // 0: the buffer's own default
   std::uint64_t stripe_bytes = 64ull << 20;
   std::uint64_t materialise_max_bytes = 0;  // 0: server/partial_mode.hpp says
-  std::uint32_t nodes = 0;  // 0: what the launch kind has
+  std::uint32_t nodes = 0;                  // 0: what the launch kind has
   bool per_node = false;
   std::string hostfile;
   LaunchKind launcher = LaunchKind::automatic;
@@ -39,6 +55,7 @@ struct Settings {
   std::uint32_t stop_timeout_s = 10;
   std::uint32_t server_timeout_s = 10;
   std::uint32_t restarts = 10;  // in a row; 0: servers that died stay dead
+  StoreSettings store;
   std::string report;
   bool quiet = false;
   bool verbose = false;

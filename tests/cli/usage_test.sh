@@ -26,6 +26,9 @@ usage_error "one mount twice" "two datasets are mounted at /m" "$forebay" run --
 usage_error "a missing configuration file" "none.toml" "$forebay" config --config "$scratch/none.toml"
 usage_error "no capacity to plan" "capacity" "$forebay" plan "$scratch/set" --nodes 2
 
+usage_error "no origin to list" "ORIGIN" "$forebay" ls
+usage_error "an origin of an unknown kind" "unknown scheme" "$forebay" ls ftp://host/x
+
 echo 'capasity = "1G"' > "$scratch/config/forebay/config.toml"
 usage_error "an unknown key" "config.toml: unknown setting 'capasity'" "$forebay" config
 cat > "$scratch/config/forebay/config.toml" << EOS
@@ -43,7 +46,7 @@ assert found == {"capacity": (3072, "file"), "nodes": (2, "environment"), "prefe
 EOS
 rm "$scratch/config/forebay/config.toml"
 
-for verb in run exec serve prefetch check status locate evict plan doctor config version; do
+for verb in run exec serve prefetch check status locate evict ls plan doctor config version; do
   expect 0 "$verb --help" "$forebay" $verb --help
   says "$verb --help" "$scratch/out" "Examples?:"
 done

@@ -86,3 +86,19 @@ BOOST_AUTO_TEST_CASE(every_setting_says_its_variable_and_its_default) {
     BOOST_TEST(!setting.value(settings.values()).is_discarded());
   }
 }
+
+BOOST_AUTO_TEST_CASE(settings_of_stores_come_from_the_same_places) {
+  const auto settings =
+      merged({{{"s3-region", {"eu-west-1"}}, {"anonymous", {"true"}}},
+              {{"FOREBAY_S3_ENDPOINT", "https://store:9000"}, {"FOREBAY_ORIGIN_REQUESTS", "50"}},
+              {{"ca-file", {"/etc/store.pem"}}, {"s3-addressing", {"virtual"}}}})
+          .value();
+  BOOST_TEST(settings.values().store.s3_region == "eu-west-1");
+  BOOST_TEST(settings.values().store.anonymous);
+  BOOST_TEST(settings.values().store.s3_endpoint == "https://store:9000");
+  BOOST_TEST(settings.values().store.requests == 50u);
+  BOOST_TEST(settings.values().store.ca_file == "/etc/store.pem");
+  BOOST_TEST((settings.values().store.s3_addressing == AddressingSetting::virtual_host));
+  BOOST_TEST(merged({{{"s3-addressing", {"host"}}}, {}, {}}).error().text.starts_with("--s3-addressing: "));
+  BOOST_TEST(merged({{{"origin-deadline", {"0"}}}, {}, {}}).error().text.starts_with("--origin-deadline: "));
+}

@@ -1,0 +1,39 @@
+// S3Access: what it takes to read one bucket, put together from the settings and the user's AWS environment.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/result.hpp"
+#include "config/settings.hpp"
+#include "s3/credential_chain.hpp"
+#include "s3/s3_bucket.hpp"
+#include "web/http_client.hpp"
+
+namespace forebay {
+
+class S3Access {
+ public:
+  // `url`: s3://BUCKET/PREFIX. Asks nobody. Codes: bad_argument (a name, endpoint or AWS file that is none),
+  // permission, io_error (of AWS's files).
+  static Result<std::unique_ptr<S3Access>> open(const std::string& url, const StoreSettings& settings);
+
+  [[nodiscard]] const S3Location& location() const noexcept { return location_; }
+  [[nodiscard]] S3Bucket& bucket() noexcept { return *bucket_; }
+  [[nodiscard]] HttpClient& client() noexcept { return client_; }
+  // Where a job's share of requests, and news of throttling, are set.
+  [[nodiscard]] ConcurrencyLimit& limit() noexcept { return limit_; }
+  [[nodiscard]] RateBudget& budget() noexcept { return budget_; }
+
+ private:
+  S3Access(S3Location location, const StoreSettings& settings);
+
+  S3Location location_;
+  ConcurrencyLimit limit_;
+  RateBudget budget_;
+  HttpClient client_;
+  std::unique_ptr<CredentialChain> credentials_;  // null: anonymous
+  std::unique_ptr<S3Bucket> bucket_;
+};
+
+}  // namespace forebay
