@@ -4,7 +4,7 @@
 #   build    what compiling and running forebay takes
 #   example  what examples/quickstart adds
 #   fuzz     what tests/fuzz/run.sh adds: a compiler with libFuzzer
-#   test     what the tests add: real programs to run on a staged dataset, a Slurm, network tools
+#   test     what the tests add: real programs to run on a staged dataset, a Slurm, an S3 server, network tools
 #
 # Does nothing, and needs neither root nor a network, where all of them are there.
 set -euo pipefail
@@ -15,7 +15,8 @@ declare -A group=(
   [example]="python3"
   [fuzz]="clang libclang-rt-14-dev libomp-dev"
   [test]="libboost-test-dev openssl rsync fio strace bindfs libfuse3-dev fuse3 iproute2 procps hdf5-tools python3 python3-h5py python3-numpy
-          python3-torch munge slurm-wlm busybox-static libjemalloc2 libtcmalloc-minimal4 libfaketime
+          python3-torch munge slurm-wlm busybox-static libjemalloc2 libtcmalloc-minimal4 libfaketime faketime
+          radosgw ceph-mon ceph-osd ceph-common curl
           libpython3.11-testsuite python3-pytest python3-tables"
 )
 

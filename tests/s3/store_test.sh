@@ -1,0 +1,124 @@
+#!/bin/bash
+# A real S3 server: listings of 20,000 keys, ranges, versions, odd names; what a wrong key, bucket, clock and certificate look like.
+source "$(dirname "$(readlink -f "$0")")/../system/lib.sh"
+
+objects=20000
+export FOREBAY_LAB=$work/lab S3_PORT=$((20000 + $$ % 10000))
+on_exit+=("$lab/s3.sh down")
+unset "${!AWS_@}"
+export HOME=$work/home AWS_EC2_METADATA_DISABLED=true
+mkdir "$HOME"
+
+section "a server with $((objects + 19)) objects"
+"$lab/s3.sh" up
+eval "$("$lab/s3.sh" env)"
+"$python" "$FOREBAY_SOURCE/tests/s3/fill_bucket.py" data $objects
+
+section "keys, ranges and versions"
+TEST_BUCKET=data TEST_OBJECTS=$objects "$FOREBAY_BUILD/tests/s3/s3_store_checks" || fail "s3_store_checks"
+
+section "forebay ls"
+expect_ls() { # WHAT CODE OPTIONS...: output in $work/ls.out and $work/ls.err
+  local code=0
+  "${before[@]}" "$forebay" ls "${@:3}" >"$work/ls.out" 2>"$work/ls.err" || code=$?
+  cat "$work/ls.err" >>"$work/all.err"
+  [ "$code" = "$2" ] || fail "$1" "expected exit code: $2" "actual:             $code" "$(head -c 2000 "$work/ls.err")"
+}
+expect_said() { # WHAT PATTERN: in one line of standard error
+  grep -qE -- "$2" "$work/ls.err" || fail "$1" "expected: $2" "said:     $(head -c 2000 "$work/ls.err")"
+  [ "$(wc -l <"$work/ls.err")" = 1 ] || fail "$1: more than one line" "$(cat "$work/ls.err")"
+}
+before=(env)
+
+expect_ls "all below a prefix" 0 -r --json s3://data/flat
+expect_equal "names below a prefix" $objects "$(grep -c '"type":"file"' "$work/ls.out")"
+tail -n 1 "$work/ls.out" >"$work/summary"
+expect_report "the summary" "$work/summary" "r == {'type': 'summary', 'objects': $objects, 'bytes': $((10 + 180 + 2700 + 36000 + 50000)), 'left_out': {}}"
+
+expect_ls "what cannot be paths" 0 -r --json s3://data
+tail -n 1 "$work/ls.out" >"$work/summary"
+expect_report "what cannot be paths" "$work/summary" "r['objects'] == $objects + 11 and r['left_out'] == {'also a directory': 1, 'empty name': 2, 'name . or ..': 2, 'name too long': 1}"
+expect_equal "directories by markers" 2 "$(grep -c '"type":"directory"' "$work/ls.out")"
+
+expect_ls "one level" 0 s3://data
+expect_said "one level" "forebay: [0-9]+ objects, .*; 3 left out \(1 also a directory, 1 empty name, 1 name too long\)"
+for name in flat/ both/ both-between large marker/ 'a&b=c?d#e' "quote\"'<>"; do
+  grep -qF -- "  $name" "$work/ls.out" || fail "one level has $name" "$(head -n 30 "$work/ls.out")"
+done
+expect_ls "an object" 0 s3://data/large
+expect_equal "an object" "5000000 large" "$(awk '{print $1, $4}' "$work/ls.out")"
+expect_ls "nothing" 1 s3://data/larg
+expect_said "nothing" "there is nothing at s3://data/larg"
+
+section "what is wrong is said, in one line"
+before=(env AWS_SECRET_ACCESS_KEY=wrong/secret)
+expect_ls "a wrong secret" 1 s3://data
+expect_said "a wrong secret" "cannot get http://localhost:$S3_PORT/data .*secret access key is not the access key's \(SignatureDoesNotMatch; credentials from environment\); 1 attempt\)"
+before=(env AWS_ACCESS_KEY_ID=nobody)
+expect_ls "an unknown key" 1 s3://data
+expect_said "an unknown key" "does not know this access key \(InvalidAccessKeyId; credentials from environment\)"
+before=(env)
+expect_ls "a missing bucket" 1 s3://no-such-bucket
+expect_said "a missing bucket" "there is no bucket 'no-such-bucket' \(NoSuchBucket\)"
+expect_ls "anonymous" 1 --anonymous s3://data
+expect_said "anonymous" "access is denied \(AccessDenied; no credentials were sent\)"
+before=(env -u AWS_ACCESS_KEY_ID)
+expect_ls "no credentials" 1 s3://data
+expect_said "no credentials" "no AWS credentials .*AWS_ACCESS_KEY_ID"
+before=(env)
+expect_ls "nobody listens" 1 --s3-endpoint http://127.0.0.1:1 --origin-deadline 1 s3://data
+expect_said "nobody listens" "cannot get http://127.0.0.1:1/data .*; [0-9]+ attempts"
+expect_ls "no name of a bucket" 2 s3://
+expect_said "no name of a bucket" "names no bucket"
+
+section "keys of a profile"
+printf '[store]\naws_access_key_id = %s\naws_secret_access_key = %s\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" >"$work/credentials"
+before=(env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY "AWS_SHARED_CREDENTIALS_FILE=$work/credentials")
+expect_ls "a profile" 0 --s3-profile store s3://data
+expect_ls "no such profile" 2 --s3-profile shop s3://data
+expect_said "no such profile" "no AWS profile 'shop'"
+
+section "a clock that is two hours wrong"
+for offset in +2h -2h; do
+  before=(faketime --exclude-monotonic -f "$offset")
+  expect_ls "a clock at $offset" 0 s3://data/marker
+  # Without a correction it is refused:
+  expect_equal "the server looks at clocks" 403 "$(faketime --exclude-monotonic -f "$offset" curl -s -o /dev/null -w '%{http_code}' \
+    --aws-sigv4 aws:amz:us-east-1:s3 -u "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "$AWS_ENDPOINT_URL/data")"
+done
+before=(env)
+
+section "directories"
+mkdir -p "$work/tree/sub"
+printf 12345 >"$work/tree/sub/file"
+ln -s sub "$work/tree/link"
+expect_ls "a directory" 0 -r --json "$work/tree"
+"$python" -c 'import json, sys
+for line in sys.stdin:
+    r = json.loads(line)
+    print(r["type"], r.get("path"), r.get("target"), r.get("size"), r.get("objects"))' <"$work/ls.out" >"$work/tree.said"
+cat >"$work/tree.expected" <<SAID
+link link sub None None
+directory sub None None None
+file sub/file None 5 None
+summary None None None 1
+SAID
+expect_same "a directory" "$work/tree.expected" "$work/tree.said"
+
+section "TLS"
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout "$work/key.pem" \
+  -out "$work/cert.pem" 2>/dev/null
+"$lab/s3.sh" down
+cat "$work/key.pem" "$work/cert.pem" >"$work/both.pem"
+export S3_TLS=$work/both.pem
+"$lab/s3.sh" up
+eval "$("$lab/s3.sh" env)"
+expect_ls "a trusted certificate" 1 --ca-file "$work/cert.pem" s3://data
+expect_said "a trusted certificate" "there is no bucket 'data'"
+expect_ls "an unknown certificate" 1 s3://data
+expect_said "an unknown certificate" "https://localhost:.*certificate.*--ca-file.*; 1 attempt\)"
+
+section "no secret was said"
+for secret in "$AWS_SECRET_ACCESS_KEY" wrong/secret Signature= "$AWS_ACCESS_KEY_ID"; do
+  ! grep -F -- "$secret" "$work/all.err" || fail "$secret was said"
+done
