@@ -7,22 +7,13 @@
 #include <pugixml.hpp>
 
 #include "web/header_text.hpp"
+#include "web/url.hpp"
 
 namespace forebay {
 namespace {
 
 Error malformed(std::string_view what) {
   return Error{Code::io_error, fmt::format("a malformed answer of the object store ({})", what), EIO};
-}
-
-int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  if (c >= 'a' && c <= 'f') {
-    return c - 'a' + 10;
-  }
-  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 // Where a text of the document lies; it is decoded where it is. Empty texts are pugixml's own, and stay.

@@ -14,6 +14,8 @@ bool is_unreserved(char c) noexcept {
          c == '_' || c == '~';
 }
 
+}  // namespace
+
 int hex_value(char c) noexcept {
   if (c >= '0' && c <= '9') {
     return c - '0';
@@ -23,8 +25,6 @@ int hex_value(char c) noexcept {
   }
   return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
-
-}  // namespace
 
 std::string percent_encoded(std::string_view bytes, std::string_view kept) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";

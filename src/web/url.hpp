@@ -8,6 +8,9 @@
 
 namespace forebay {
 
+// Of one hexadecimal digit; -1 when it is none.
+[[nodiscard]] int hex_value(char c) noexcept;
+
 // Every byte but A-Z a-z 0-9 - . _ ~ as %XX, upper case (RFC 3986; what AWS signatures want). `kept` holds
 // further bytes that stay, for instance "/".
 [[nodiscard]] std::string percent_encoded(std::string_view bytes, std::string_view kept = {});
