@@ -34,6 +34,9 @@ std::string last_of(const std::string& path) {
 }  // namespace
 
 void Reader::look_once() {
+  if (load(table_->lets_go) != 0) {
+    let_go();
+  }
   const auto object = static_cast<std::uint32_t>(
       options_.object >= 0 ? static_cast<std::uint64_t>(options_.object) : random_.below(objects_.size()));
   const std::uint64_t way = random_.below(1000);
@@ -417,10 +420,6 @@ void Reader::keep_or_look_again(std::uint32_t object) {
   }
   const std::size_t index = random_.below(kept_.size());
   Kept& kept = kept_[index];
-  if (load(table_->lets_go) != 0 && kept.look.place != Place::buffer) {
-    drop_kept(index);
-    return;
-  }
   if (in_flux(kept.look)) {
     count(record_->unjudged);
     drop_kept(index);
@@ -439,6 +438,14 @@ void Reader::keep_or_look_again(std::uint32_t object) {
   }
   if (!judge(kept.look)) {
     drop_kept(index);
+  }
+}
+
+void Reader::let_go() {
+  for (std::size_t index = kept_.size(); index-- > 0;) {
+    if (kept_[index].look.place != Place::buffer) {
+      drop_kept(index);
+    }
   }
 }
 

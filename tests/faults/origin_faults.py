@@ -40,6 +40,13 @@ class Changes(Fault):
         lab.truth.settle(self.changed)
 
 
+def stage_all(lab, root, expected):
+    """Without the origin nobody can bring again what rounds before had damaged, and nobody has looked at."""
+    code, said = lab.verb(0, "prefetch", "--wait", "--verify", root)
+    if code not in expected:
+        raise Failure(f"prefetch --verify: exit code {code}: {said}")
+
+
 class OriginAway(Fault):
     """Renamed away: what is staged is read on, what changed fails as without forebay."""
     group = "origin"
@@ -49,6 +56,7 @@ class OriginAway(Fault):
         self.what = "the origin renamed away and back"
 
     def inject(self, lab):
+        stage_all(lab, lab.truth.origin, (0, 4))  # 4: files that changed
         for row in lab.truth.rows:
             # What changed, and what is opened in partial mode, has a descriptor of the origin.
             row.may_fail = int(row.highest > 0 or not row.versions[0].exists or row.versions[0].bytes > PARTIAL_BYTES)
@@ -78,6 +86,7 @@ class OriginHangs(Fault):
         self.what = "the steady origin hangs"
 
     def let_go(self, lab):
+        stage_all(lab, lab.truth.steady, (0,))
         lab.truth.header.lets_go = 1
         lab.look_everywhere(looks=2)  # The last one that began before is over.
 

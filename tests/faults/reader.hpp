@@ -105,6 +105,7 @@ class Reader {
   void keep_or_look_again(std::uint32_t object);
   void keep(std::uint32_t object);
   void drop_kept(std::size_t index);
+  void let_go();
   int open_object(const Look& look);
   void read_whole(int fd, Look& look);
   void read_pieces(int fd, Look& look);
