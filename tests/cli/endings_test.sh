@@ -78,7 +78,7 @@ nothing_left "servers killed"
 
 # A terminal's Ctrl-C reaches the command once; a second one ends everything, even what ignores it.
 python3 - "$forebay" "$scratch" "$command" << 'EOS' || fail "Ctrl-C"
-import os, pty, select, sys, time
+import os, pty, select, signal, sys, time
 forebay, scratch, command = sys.argv[1:]
 
 def wait_for(condition, seconds=30):
@@ -111,10 +111,17 @@ os.write(terminal, b"\x03")
 assert ended(pid) == 42
 assert open(f"{scratch}/signals").read() == "INT\n", open(f"{scratch}/signals").read()
 
-stubborn = "trap 'echo INT >> $0/signals' INT; echo $$ > $0/pid; while :; do sleep 1000; done"
+def interrupt_is_pending(pid):
+    """Whether `pid` has not yet read a SIGINT it was sent: the kernel would merge the next one with it."""
+    with open(f"/proc/{pid}/status") as status:
+        (pending,) = (line.split()[1] for line in status if line.startswith("ShdPnd:"))
+    return int(pending, 16) >> (signal.SIGINT - 1) & 1
+
+stubborn = "exec 3<> <(:); trap 'echo INT >> $0/signals' INT; echo $$ > $0/pid; while :; do read -r -t 1 -u 3; done"
 pid, terminal = run(["bash", "-c", stubborn, scratch])
 os.write(terminal, b"\x03")
 wait_for(lambda: os.path.exists(f"{scratch}/signals"))
+wait_for(lambda: not interrupt_is_pending(pid))
 os.write(terminal, b"\x03")
 code = ended(pid)
 assert code == 137, code
