@@ -83,7 +83,7 @@ Status CatalogBuilder::State::take_listing(ListingReader& reader, const NameVisi
     }
     note(name.attributes);
     ++names;
-    strings_bytes += name.name.size() + name.link_target.size();
+    strings_bytes += text_bytes(name);
     if (visit) {
       visit(reader.directory(), name);
     }

@@ -15,7 +15,8 @@
 namespace forebay {
 namespace {
 
-constexpr std::uint16_t kAllFlags = kEntryLeftToOrigin | kEntryHasXattrs | kEntryMountPoint;
+constexpr std::uint16_t kAllFlags =
+    kEntryLeftToOrigin | kEntryHasXattrs | kEntryMountPoint | kEntryHasLocator;
 
 // Each check relies on those before it in run().
 class Verifier {
@@ -66,6 +67,14 @@ class Verifier {
     return offset <= h_.strings_bytes && bytes <= h_.strings_bytes - offset;
   }
 
+  bool locator_is_inside(const CatalogEntry& e) const {
+    if ((e.flags & kEntryHasLocator) == 0) {
+      return true;
+    }
+    return S_ISREG(e.mode) && text_is_inside(e.name.offset(), e.name.bytes() + sizeof(std::uint16_t)) &&
+           text_is_inside(e.name.offset(), e.name.bytes() + sizeof(std::uint16_t) + view_.locator_bytes(e));
+  }
+
   bool entry_refers_inside(std::uint32_t index) const {
     const CatalogEntry& e = view_.entry(index);
     const bool left = (e.flags & kEntryLeftToOrigin) != 0;
@@ -74,7 +83,7 @@ class Verifier {
       return false;
     }
     return e.owner < h_.owner_count && e.file_system < h_.file_system_count && (e.flags & ~kAllFlags) == 0 &&
-           text_is_inside(e.name.offset(), e.name.bytes() + (link ? e.size : 0)) &&
+           text_is_inside(e.name.offset(), e.name.bytes() + (link ? e.size : 0)) && locator_is_inside(e) &&
            (left || S_ISREG(e.mode) || S_ISDIR(e.mode) || S_ISLNK(e.mode));
   }
 

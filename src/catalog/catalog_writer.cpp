@@ -29,6 +29,11 @@ struct HardLink {
 
 }  // namespace
 
+std::uint64_t text_bytes(const ListedName& name) noexcept {
+  return name.name.size() + name.link_target.size() +
+         (name.locator.empty() ? 0 : sizeof(std::uint16_t) + name.locator.size());
+}
+
 CatalogWriter::CatalogWriter(std::byte* base, const CatalogHeader& header, const CatalogContent& content)
     : base_(base), content_(content), view_(base) {
   std::memcpy(base_, &header, sizeof header);
@@ -41,7 +46,7 @@ Status CatalogWriter::run() {
   header().stripe_bytes = content_.stripe_bytes;
   put_tables();
 
-  put_entry(next_entry_++, ListedName{{}, {}, content_.root}, 0);
+  put_entry(next_entry_++, ListedName{{}, {}, {}, content_.root}, 0);
   for (std::uint32_t at = 0; at < next_entry_; ++at) {  // The entries written so far are the queue.
     if (!S_ISDIR(entry(at).mode)) {
       continue;
@@ -108,6 +113,12 @@ void CatalogWriter::put_entry(std::uint32_t index, const ListedName& name, std::
   e.btime_ns = a.btime_ns;
   e.name = StringRef::of(put_text(name.name), static_cast<std::uint32_t>(name.name.size()));
   put_text(name.link_target);
+  if (!name.locator.empty()) {
+    const auto bytes = static_cast<std::uint16_t>(name.locator.size());
+    put_text({reinterpret_cast<const char*>(&bytes), sizeof bytes});
+    put_text(name.locator);
+    e.flags |= kEntryHasLocator;
+  }
   e.parent = parent;
   e.links = a.links;
   e.mode = static_cast<std::uint16_t>(a.mode);

@@ -52,6 +52,9 @@ struct ListingAt {
   std::span<const std::byte> encoded;  // Its record; verified before.
 };
 
+// What a name takes of the strings section.
+[[nodiscard]] std::uint64_t text_bytes(const ListedName& name) noexcept;
+
 struct CatalogContent {
   std::string origin;
   std::uint64_t path_seed;

@@ -18,7 +18,8 @@ constexpr std::uint8_t kHasXattrs = 1;
 constexpr std::uint8_t kLeftToOrigin = 2;
 constexpr std::uint8_t kCommonFollows =
     4;  // mode, uid, gid, device, block size differ from the name's before
-constexpr std::uint8_t kNameFlags = kHasXattrs | kLeftToOrigin | kCommonFollows;
+constexpr std::uint8_t kHasLocator = 8;
+constexpr std::uint8_t kNameFlags = kHasXattrs | kLeftToOrigin | kCommonFollows | kHasLocator;
 
 constexpr std::size_t kRecordHeadBytes = 1 + 8;
 constexpr std::size_t kNameBytesMin =
@@ -86,8 +87,9 @@ void put_name(std::vector<std::byte>& into, const OriginName& name, const Origin
   const auto& a = name.attributes;
   const bool left = a.left_to_origin || must_be_left(name);
   const bool common = first || !same_common(a, previous);
+  const bool locator = S_ISREG(a.mode) && !name.locator.empty();
   put_byte(into, static_cast<std::uint8_t>((a.has_xattrs ? kHasXattrs : 0) | (left ? kLeftToOrigin : 0) |
-                                           (common ? kCommonFollows : 0)));
+                                           (common ? kCommonFollows : 0) | (locator ? kHasLocator : 0)));
   if (common) {
     for (const std::uint64_t value :
          {std::uint64_t{a.mode}, std::uint64_t{a.uid}, std::uint64_t{a.gid}, a.device, a.block_bytes}) {
@@ -106,6 +108,10 @@ void put_name(std::vector<std::byte>& into, const OriginName& name, const Origin
   put_text(into, name.name);
   if (S_ISLNK(a.mode) && !left) {
     put_text(into, name.link_target);  // `size` bytes
+  }
+  if (locator) {
+    put_varint(into, name.locator.size());
+    put_text(into, name.locator);
   }
 }
 
@@ -202,8 +208,9 @@ void encode_listing(const std::string& directory, const DirectoryListing& listin
 
   const auto& names = listing.names;
   const bool listable = listing.listable && names.size() < UINT32_MAX &&
-                        std::all_of(names.begin(), names.end(),
-                                    [](const OriginName& n) { return n.name.size() <= kNameBytesMax; });
+                        std::all_of(names.begin(), names.end(), [](const OriginName& n) {
+                          return n.name.size() <= kNameBytesMax && n.locator.size() <= kLocatorBytesMax;
+                        });
   std::vector<std::uint32_t> order;
   if (listable) {
     order.resize(names.size());
@@ -308,6 +315,8 @@ Result<bool> ListingReader::next_name(ListedName& into) {
   into.name = cursor.text(cursor.varint(kNameBytesMax));
   const bool has_target = S_ISLNK(a.mode) && !a.left_to_origin;
   into.link_target = has_target ? cursor.text(a.size) : std::string_view{};
+  const bool has_locator = (flags & kHasLocator) != 0;
+  into.locator = has_locator ? cursor.text(cursor.varint(kLocatorBytesMax)) : std::string_view{};
 
   const bool special = !S_ISREG(a.mode) && !S_ISDIR(a.mode) && !S_ISLNK(a.mode);
   if (!cursor.ok() || flags > kNameFlags || !is_file_mode(a.mode) || (special && !a.left_to_origin)) {
@@ -319,6 +328,9 @@ Result<bool> ListingReader::next_name(ListedName& into) {
   if (has_target &&
       (a.size == 0 || a.size > kNameBytesMax || into.link_target.find('\0') != std::string_view::npos)) {
     return malformed(at_, "not a link's target");
+  }
+  if (has_locator && (into.locator.empty() || !S_ISREG(a.mode))) {
+    return malformed(at_, "not a locator");
   }
   into.attributes = a;
   previous_ = a;

@@ -22,8 +22,8 @@ namespace forebay {
 inline constexpr std::size_t kNameBytesMax = 65535;
 
 // Append to `into`. Sorts; keeps one of names that repeat; marks as left to the origin what a catalog cannot
-// hold (a link whose target has another length than its size). A directory with a name above kNameBytesMax is
-// not listable.
+// hold (a link whose target has another length than its size). A directory with a name above kNameBytesMax or
+// a locator above kLocatorBytesMax is not listable.
 void encode_listing(const std::string& directory, const DirectoryListing& listing,
                     std::vector<std::byte>& into);
 void encode_file_system(const CatalogFileSystem& file_system, std::vector<std::byte>& into);
@@ -32,6 +32,7 @@ void encode_file_system(const CatalogFileSystem& file_system, std::vector<std::b
 struct ListedName {
   std::string_view name;
   std::string_view link_target;  // Symlinks that are not left to the origin; attributes.size bytes.
+  std::string_view locator;      // Regular files; empty: none.
   OriginAttributes attributes;
 };
 

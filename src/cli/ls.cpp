@@ -138,7 +138,7 @@ int ls(const LsOptions& options, const Settings& settings) {
   if (is_s3_url(options.origin)) {
     listed = list_bucket(options, settings.store, output);
   } else {
-    auto origin = open_origin(options.origin);
+    auto origin = open_origin(options.origin, settings.store);
     listed = origin.ok() ? list_directory(**origin, "", options.recursive, output) : Status(origin.error());
   }
   output.finish(listed.ok());

@@ -12,6 +12,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/session_request.hpp"
 #include "cli/staging_progress.hpp"
+#include "cli/store_settings.hpp"
 #include "cli/verbs.hpp"
 #include "common/executor.hpp"
 #include "common/path_io.hpp"
@@ -56,10 +57,10 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-Result<Catalog> scan(const std::string& name, std::uint64_t stripe_bytes, const std::string& catalog_path,
+Result<Catalog> scan(const std::string& name, const Settings& settings, const std::string& catalog_path,
                      ThreadPool& pool) {
-  FOREBAY_ASSIGN(origin, open_origin(name));
-  CatalogBuilder builder(origin->canonical_name(), stripe_bytes);
+  FOREBAY_ASSIGN(origin, open_origin(name, settings.store));
+  CatalogBuilder builder(origin->canonical_name(), settings.stripe_bytes);
   JobScan job{
       .origin = *origin, .dataset = DatasetIndex{0}, .executor = pool, .transport = nullptr, .progress = {}};
   FOREBAY_ASSIGN(totals, scan_origin(job, builder));
@@ -131,8 +132,7 @@ int plan(const PlanOptions& options, const Settings& settings) {
   std::uint64_t bytes = 0;
   ThreadPool pool("scan", kScanThreads);
   for (const auto& name : origins) {
-    auto catalog =
-        scan(name, settings.stripe_bytes, fmt::format("{}/{}", directory->path(), catalogs.size()), pool);
+    auto catalog = scan(name, settings, fmt::format("{}/{}", directory->path(), catalogs.size()), pool);
     if (!catalog.ok()) {
       const bool is_usage = catalog.error().code == Code::not_found;
       return fail_with(Error{is_usage ? Code::bad_argument : catalog.error().code, catalog.error().text});
@@ -164,9 +164,11 @@ void add_plan_verb(CommandLine& line) {
       "  forebay plan /lustre/imagenet --nodes 8 --capacity 800G --json | jq .fits\n"
       "Reads names and sizes, no data; starts nothing. Exit codes: 0 fits, 3 does not fit.",
       [options](const Invocation& invocation) { return plan(*options, invocation.settings.values()); });
-  verb.add_option("ORIGIN", options->origins, "directories (default: those of `stage`)");
+  verb.add_option("ORIGIN", options->origins,
+                  "directories or s3://BUCKET/PREFIX (default: those of `stage`)");
   verb.add_flag("--json", options->json, "as JSON");
   line.add_settings(verb, {"nodes", "capacity", "stripe", "stage"});
+  add_store_settings(line, verb);
 }
 
 }  // namespace forebay

@@ -10,6 +10,7 @@
 #include "cli/serve_options.hpp"
 #include "cli/session_request.hpp"
 #include "cli/staging_progress.hpp"
+#include "cli/store_settings.hpp"
 #include "cli/verbs.hpp"
 #include "common/size_text.hpp"
 
@@ -99,6 +100,7 @@ void add_prefetch_verb(CommandLine& line) {
   verb.add_flag("--simulated", options->simulated,
                 "with --standalone: each rank is a node of its own on this machine");
   line.add_settings(verb, {"stage", "buffer", "capacity", "floor", "stripe", "bandwidth"});
+  add_store_settings(line, verb);
   add_session_options(verb, options->request);
 }
 

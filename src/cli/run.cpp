@@ -11,6 +11,7 @@
 #include "cli/mpi_choice.hpp"
 #include "cli/run_supervisor.hpp"
 #include "cli/serve_arguments.hpp"
+#include "cli/store_settings.hpp"
 #include "cli/verbs.hpp"
 #include "origin/origin.hpp"
 
@@ -24,7 +25,7 @@ Status check_usage(const Settings& settings) {
   }
   FOREBAY_TRY(check_stages(settings.stages));
   for (const auto& spec : settings.stages) {
-    if (auto origin = open_origin(spec.origin); !origin.ok()) {
+    if (auto origin = open_origin(spec.origin, settings.store); !origin.ok()) {
       return Error{Code::bad_argument, fmt::format("--stage: {}", origin.error().text)};
     }
   }
@@ -92,18 +93,22 @@ void add_run_verb(CommandLine& line) {
       "  forebay run --stage /lustre/text=/data/text --prefetch wait --report r.json -- ./job\n"
       "  forebay run --stage /usr/share --nodes 4 --per-node -- sh -c 'echo node $FOREBAY_NODE; du -s "
       "/usr/share'\n"
+      "  forebay run --stage s3://bucket/imagenet=/data/imagenet -- python train.py\n"
       "  forebay run --stage /nfs/set --hostfile hosts --per-node -- python train.py\n"
       "Inside a Slurm allocation the servers run on its nodes, beside the job's other steps. Elsewhere "
       "--nodes N\n"
       "simulates N nodes on this machine, and --hostfile runs on its hosts through mpirun.\n"
       "The exit code is the command's own (128 + N when signal N ended it). If servers cannot be started, "
       "the command\n"
-      "runs without them. Signals are passed on; a second Ctrl-C ends everything at once.",
+      "runs without them, unless a dataset comes from an object store: nothing else shows it. Signals are "
+      "passed on; a second Ctrl-C ends everything at once.",
       [only_show](const Invocation& invocation) { return run_command(invocation, *only_show); });
   line.needs_command(verb);
-  line.add_settings(verb, {"stage", "buffer", "capacity", "floor", "stripe", "materialise-max", "nodes", "per-node", "hostfile",
-                           "launcher", "prefetch", "bandwidth", "mpi", "start-timeout", "stop-timeout",
-                           "server-timeout", "restarts", "report", "quiet", "verbose"});
+  line.add_settings(verb, {"stage",           "buffer",    "capacity", "floor",         "stripe",
+                           "materialise-max", "nodes",     "per-node", "hostfile",      "launcher",
+                           "prefetch",        "bandwidth", "mpi",      "start-timeout", "stop-timeout",
+                           "server-timeout",  "restarts",  "report",   "quiet",         "verbose"});
+  add_store_settings(line, verb);
   verb.add_flag("--dry-run", *only_show, "print how servers would be started, and start nothing");
 }
 

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/exit_code.hpp"
 #include "cli/interposer.hpp"
 #include "cli/json_number.hpp"
 #include "cli/run_report.hpp"
@@ -227,13 +228,17 @@ int RunSupervisor::run(std::vector<std::unique_ptr<Launcher>> launchers) {
   }
   const auto interrupted = [this] { return first_signal_ != 0; };
   if (!servers_.start(std::move(launchers), interrupted) && !interrupted()) {
-    warn(fmt::format("no servers ({}); the command runs without forebay, from the origin",
-                     servers_.history().why_without));
+    lacks_store_ = std::any_of(settings_.stages.begin(), settings_.stages.end(),
+                               [](const StageSpec& spec) { return is_url(spec.origin); });
+    warn(fmt::format("no servers ({}); the command {}", servers_.history().why_without,
+                     lacks_store_ ? "is not started: nothing else would show it the object store"
+                                  : "runs without forebay, from the origin"));
   }
-  if (!interrupted()) {
+  const auto runs = [this] { return first_signal_ == 0 && !lacks_store_; };
+  if (runs()) {
     wait_until_staged();
   }
-  if (!interrupted()) {
+  if (runs()) {
     start_commands(servers_.launcher());
     wait_for_commands();
   }
@@ -242,7 +247,10 @@ int RunSupervisor::run(std::vector<std::unique_ptr<Launcher>> launchers) {
     warn(written.error().text);
   }
   summarise();
-  return command_at_ ? commands_.exit_code() : 128 + first_signal_;
+  if (command_at_) {
+    return commands_.exit_code();
+  }
+  return first_signal_ != 0 ? 128 + first_signal_ : static_cast<int>(ExitCode::failed);
 }
 
 }  // namespace forebay

@@ -69,7 +69,8 @@ class RunSupervisor {
 
   nlohmann::json plan_;
   nlohmann::json staged_;
-  int first_signal_ = 0;  // before the command was started
+  int first_signal_ = 0;      // before the command was started
+  bool lacks_store_ = false;  // a dataset is in an object store, and no servers show it
   int interrupts_ = 0;
   bool showing_progress_ = false;
 };

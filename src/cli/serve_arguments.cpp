@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/session_finder.hpp"
+#include "cli/store_settings.hpp"
 
 namespace forebay {
 
@@ -19,11 +20,22 @@ std::vector<std::string> serve_arguments(const std::string& program, const Setti
   for (const auto& spec : settings.stages) {
     argv.insert(argv.end(), {"--stage", stage_text(spec)});
   }
-  for (const auto* name :
-       {"buffer", "capacity", "floor", "stripe", "materialise-max", "prefetch", "bandwidth", "server-timeout"}) {
+  for (const auto* name : {"buffer", "capacity", "floor", "stripe", "materialise-max", "prefetch",
+                           "bandwidth", "server-timeout"}) {
     const auto value = find_setting(name)->value(settings);
     argv.insert(argv.end(),
                 {fmt::format("--{}", name), value.is_string() ? value.get<std::string>() : value.dump()});
+  }
+  for (const auto name : store_setting_names()) {
+    const auto* setting = find_setting(name);
+    const auto value = setting->value(settings);
+    if (value == setting->value(Settings::defaults())) {
+      continue;
+    }
+    argv.push_back(fmt::format("--{}", name));
+    if (!value.is_boolean()) {
+      argv.push_back(value.is_string() ? value.get<std::string>() : value.dump());
+    }
   }
   if (settings.verbose) {
     argv.push_back("--verbose");

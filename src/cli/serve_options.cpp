@@ -13,6 +13,7 @@ Result<ServeOptions> serve_options_of(const Settings& settings) {
   for (const auto& spec : settings.stages) {
     options.datasets.push_back({spec.origin, spec.mount});
   }
+  options.store = settings.store;
   options.buffer_directory = settings.buffer;
   options.capacity_bytes = settings.capacity_bytes;
   options.floor_bytes = settings.floor_bytes;

@@ -84,7 +84,7 @@ Opened use_origin(const MappedSession& session, Place place, uint64_t ClientCoun
   count(counters.*why);
   count(counters.opens_origin);
   if (!session.dataset_of(place).origin_is_posix) {
-    return {-1, EIO};
+    return {-1, session.dataset_of(place).state.bypassed(session.state_entry(place)) ? ESTALE : EIO};
   }
   return {-1, origin_path(session, place, path)};
 }

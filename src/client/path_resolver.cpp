@@ -188,7 +188,7 @@ Outcome Walk::settle(Place place) {
     return into_->outcome = Outcome::entry;
   }
   if (!session_.dataset_of(place).origin_is_posix) {
-    return fail(ENOENT);
+    return fail(EIO);
   }
   const int error = origin_path(session_, place, &into_->path);
   return error != 0 ? fail(error) : into_->outcome = Outcome::origin;

@@ -73,6 +73,10 @@ std::string absolute_path(std::string_view path, const std::string& working_dire
   return normal.empty() ? "/" : normal;
 }
 
+bool is_url(std::string_view origin) noexcept {
+  return origin.find("://") != std::string_view::npos;
+}
+
 Result<StageSpec> parse_stage(std::string_view text, const std::string& working_directory) {
   const auto separator = separator_of(text);
   const auto origin = without_escapes(text.substr(0, separator.value_or(text.size())), separator.has_value());
@@ -86,9 +90,8 @@ Result<StageSpec> parse_stage(std::string_view text, const std::string& working_
   }
   StageSpec spec;
   // Not normalised: the kernel resolves `..` behind a link, text cannot.
-  const bool is_url = origin.find("://") != std::string::npos;
-  spec.origin = is_url || origin.starts_with('/') ? origin : working_directory + "/" + origin;
-  if (is_url && !separator) {
+  spec.origin = is_url(origin) || origin.starts_with('/') ? origin : working_directory + "/" + origin;
+  if (is_url(origin) && !separator) {
     return Error{Code::bad_argument,
                  fmt::format("'{}' has no mount (it is not a directory) write ORIGIN=/MOUNT", text)};
   }

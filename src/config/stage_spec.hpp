@@ -15,18 +15,22 @@
 namespace forebay {
 
 struct StageSpec {
-  std::string origin;  // absolute, links not resolved
+  std::string origin;  // absolute, links not resolved; or a URL
   std::string mount;   // absolute, normalised, without trailing slash, links not resolved
   friend bool operator==(const StageSpec&, const StageSpec&) = default;
 };
 
-// Relative paths are below `working_directory`. Code: bad_argument (empty, a NUL, the mount is `/` or too long).
+// Relative paths are below `working_directory`. Code: bad_argument (empty, a NUL, the mount is `/` or too
+// long).
 Result<StageSpec> parse_stage(std::string_view text, const std::string& working_directory);
 // What parse_stage() reads back as `spec`.
 std::string stage_text(const StageSpec& spec);
 // A mount may lie inside another: the deepest that holds a path is meant. Code: bad_argument (a mount equal
 // to another, more than kDatasetsMax).
 Status check_stages(std::span<const StageSpec> stages);
+
+// Whether an origin is a store behind an address: nothing of it is in any file system.
+[[nodiscard]] bool is_url(std::string_view origin) noexcept;
 
 // `path` below `working_directory` made absolute, without `.`, `..`, doubled or trailing slashes; links are
 // not resolved.

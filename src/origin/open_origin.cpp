@@ -7,13 +7,21 @@
 
 #include "origin/origin.hpp"
 #include "origin/posix_origin.hpp"
+#include "origin/s3_access.hpp"
+#include "origin/s3_origin.hpp"
+#include "s3/s3_address.hpp"
 
 namespace forebay {
 
-Result<std::unique_ptr<Origin>> open_origin(const std::string& name) {
+Result<std::unique_ptr<Origin>> open_origin(const std::string& name, const StoreSettings& settings) {
+  if (is_s3_url(name)) {
+    FOREBAY_ASSIGN(access, S3Access::open(name, settings));
+    return std::unique_ptr<Origin>(std::make_unique<S3Origin>(std::move(access)));
+  }
   if (const auto scheme = name.find("://"); scheme != std::string::npos && name.find('/') > scheme) {
-    return Error{Code::bad_argument, fmt::format("cannot stage {} (unknown scheme '{}') name a directory",
-                                                 name, name.substr(0, scheme))};
+    return Error{Code::bad_argument,
+                 fmt::format("cannot stage {} (unknown scheme '{}') name a directory or s3://BUCKET/PREFIX",
+                             name, name.substr(0, scheme))};
   }
   if (name.empty()) {
     return Error{Code::bad_argument, "cannot stage '' (an empty path) name a directory"};

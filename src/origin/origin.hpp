@@ -1,4 +1,4 @@
-// Origin: where a dataset lives for good. One implementation a kind of store (posix; later s3, http).
+// Origin: where a dataset lives for good. One implementation a kind of store.
 //
 // Paths are relative to the dataset's root, without leading or trailing slash; "" is the root. Names are any
 // bytes but '/' and NUL. All calls block, are safe from any thread, and hold no state between them.
@@ -10,12 +10,16 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/result.hpp"
+#include "config/store_settings.hpp"
 #include "shared/catalog_layout.hpp"
 
 namespace forebay {
+
+inline constexpr std::size_t kLocatorBytesMax = 4096;
 
 // What the catalog keeps of one name. Times in ns since 1970 UTC (kNoTime: none).
 struct OriginAttributes {
@@ -41,10 +45,13 @@ struct OriginName {
   std::string name;
   OriginAttributes attributes;
   std::string link_target;  // Symlinks only.
+  // Files of stores: what the origin wants to be told to read this very version again (an ETag, say). Of use
+  // to it alone; kept in the catalog. At most kLocatorBytesMax.
+  std::string locator;
 };
 
-// One directory's children, in no order. `listable` is false when the origin refused to list it (permission): the
-// directory is then left to the origin.
+// One directory's children, in no order. `listable` is false when the origin refused to list it (permission):
+// the directory is then left to the origin.
 struct DirectoryListing {
   std::vector<OriginName> names;
   bool listable = true;
@@ -63,8 +70,8 @@ class OriginReader {
 // How often an origin's failing call is made where another may do.
 inline constexpr int kOriginAttempts = 3;
 
-// What another try may mend: the store failed, this process was short of something, or the store forgot a handle
-// that it had given.
+// What another try may mend: the store failed, this process was short of something, or the store forgot a
+// handle that it had given.
 inline bool may_pass(const Error& error) {
   return error.code == Code::io_error || error.code == Code::timed_out || error.errno_value == ESTALE;
 }
@@ -72,7 +79,8 @@ inline bool may_pass(const Error& error) {
 class Origin {
  public:
   virtual ~Origin() = default;
-  // What catalogs and identities call it: an absolute path with symlinks resolved, without trailing slash; or a URL.
+  // What catalogs and identities call it: an absolute path with symlinks resolved, without trailing slash; or
+  // a URL.
   [[nodiscard]] virtual const std::string& canonical_name() const = 0;
   [[nodiscard]] virtual bool is_posix() const = 0;
   // Codes: not_found, permission, io_error.
@@ -82,13 +90,18 @@ class Origin {
   virtual Result<OriginName> look_at(const std::string& path) = 0;
   // The file systems below the root by st_dev, as statfs reports them; called once a device while scanning.
   virtual Result<CatalogFileSystem> file_system(const std::string& path) = 0;
-  // Opens the version of `path` that `expected` describes (size, mtime, ctime, inode). Does not follow a final link, does
-  // not touch atime where it can be avoided. Codes: changed, not_found, permission, io_error.
-  virtual Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected) = 0;
+  // Opens the version of `path` that `expected` describes (size, mtime, ctime, inode). Does not follow a
+  // final link, does not touch atime where it can be avoided. `locator`: the name's, good during the call.
+  // Codes: changed, not_found, permission, io_error, timed_out.
+  virtual Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected,
+                                                     std::string_view locator) = 0;
+  // For good: calls that wait for a store end soon, as cancelled. (A file system's cannot be ended.)
+  virtual void stop() {}
 };
 
-// The origin that `name` (a `--stage` argument: a directory path; later a URL) means.
-// Codes: not_found, permission, bad_argument (unknown scheme, not a directory).
-Result<std::unique_ptr<Origin>> open_origin(const std::string& name);
+// The origin that `name` (a `--stage` argument: a directory's path, or s3://BUCKET/PREFIX) means. Of stores
+// nobody is asked yet. Codes: not_found, permission, bad_argument (unknown scheme, not a directory, settings
+// that cannot be).
+Result<std::unique_ptr<Origin>> open_origin(const std::string& name, const StoreSettings& settings);
 
 }  // namespace forebay

@@ -31,7 +31,7 @@ Result<DirectoryListing> PosixOrigin::list(const std::string& directory) {
 Result<OriginName> PosixOrigin::look_at(const std::string& path) {
   if (path.empty()) {
     FOREBAY_ASSIGN(attributes, root_attributes());
-    return OriginName{"", attributes, ""};
+    return OriginName{"", attributes, "", ""};
   }
   const std::size_t slash = path.rfind('/');
   const std::string parent = slash == std::string::npos ? std::string() : path.substr(0, slash);
@@ -65,8 +65,8 @@ Result<CatalogFileSystem> PosixOrigin::file_system(const std::string& path) {
   return out;
 }
 
-Result<std::unique_ptr<OriginReader>> PosixOrigin::open(const std::string& path,
-                                                        const CatalogEntry& expected) {
+Result<std::unique_ptr<OriginReader>> PosixOrigin::open(const std::string& path, const CatalogEntry& expected,
+                                                        std::string_view /*locator*/) {
   // O_NONBLOCK: should a FIFO have taken the name, opening it must not wait for a writer.
   FOREBAY_ASSIGN(fd, open_below(root_, path, O_RDONLY | O_NONBLOCK));
   return PosixReader::of(std::move(fd), expected, full_path(path));

@@ -19,7 +19,8 @@ class PosixOrigin final : public Origin {
   Result<DirectoryListing> list(const std::string& directory) override;
   Result<OriginName> look_at(const std::string& path) override;
   Result<CatalogFileSystem> file_system(const std::string& path) override;
-  Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected) override;
+  Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected,
+                                             std::string_view locator) override;
 
  private:
   [[nodiscard]] std::string full_path(const std::string& path) const {

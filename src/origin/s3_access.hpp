@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common/result.hpp"
-#include "config/settings.hpp"
+#include "config/store_settings.hpp"
 #include "s3/credential_chain.hpp"
 #include "s3/s3_bucket.hpp"
 #include "web/http_client.hpp"

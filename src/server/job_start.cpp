@@ -61,7 +61,7 @@ JobStart::~JobStart() = default;
 
 Status JobStart::open_origins() {
   for (const auto& dataset : parts_.options.datasets) {
-    FOREBAY_ASSIGN(origin, open_origin(dataset.origin));
+    FOREBAY_ASSIGN(origin, open_origin(dataset.origin, parts_.options.store));
     origins_.push_back(std::move(origin));
   }
   services_ = std::make_unique<Services>(std::max(1U, parts_.options.io_threads), origins_);

@@ -46,11 +46,19 @@ NodeCore::NodeCore(StagedDatasets of, ObjectStore& in_store, PeerTransport& over
           datasets, transport,
           [this](ObjectKey object) { wanted_now->post([this, object] { residents.remove(object); }); }),
       stager(Stager::Parts{datasets, store, transport, *background, *wanted_now, origin_executors, residents,
-                           evictor, damage, invalidator, counters, rate_limit, options.materialise_max_bytes}),
+                           evictor, damage, invalidator, counters, rate_limit,
+                           options.materialise_max_bytes}),
       materialiser(datasets, stager, residents, *wanted_now, self, options.replica_room_bytes),
       partial_reads(datasets, stager, options.replica_room_bytes),
       peer_service(datasets, store, stager, damage, invalidator, *wanted_now, counters, self),
       io_threads_(std::max(1U, options.io_threads)) {}
+
+void NodeCore::stop() {
+  stager.stop();
+  for (const auto& dataset : datasets) {
+    dataset.origin->stop();
+  }
+}
 
 NodeCore::~NodeCore() {
   stager.stop();

@@ -25,7 +25,7 @@ class NodeCore {
  public:
   struct Options {
     std::uint32_t io_threads;
-    std::uint64_t bandwidth_bytes_per_s;  // of this node's background staging; 0: no limit
+    std::uint64_t bandwidth_bytes_per_s;               // of this node's background staging; 0: no limit
     std::uint64_t materialise_max_bytes = UINT64_MAX;  // larger objects are read by stripe
     std::uint64_t replica_room_bytes = UINT64_MAX;     // what is left for stripes that other nodes own
   };
@@ -38,7 +38,7 @@ class NodeCore {
   std::shared_ptr<PrefetchJob> make_prefetch(PrefetchJob::Options options);
   [[nodiscard]] std::uint32_t io_threads() const { return io_threads_; }
   // What is not done after this fails with `cancelled`.
-  void stop() { stager.stop(); }
+  void stop();
 
   const StagedDatasets datasets;
   ObjectStore& store;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/log.hpp"
+#include "config/store_settings.hpp"
 
 namespace forebay {
 
@@ -54,6 +55,7 @@ struct ServeOptions {
   // count alone.
   std::vector<std::string> prefetch_paths;
   bool dry_run = false;
+  StoreSettings store;  // how origins that are no file systems are asked
   LogLevel log_level = LogLevel::info;
 };
 

@@ -29,13 +29,26 @@ class CatalogView {
     return reinterpret_cast<const CatalogOwner*>(base_ + header().owners_offset)[entry.owner];
   }
   const CatalogFileSystem& file_system(const CatalogEntry& entry) const {
-    return reinterpret_cast<const CatalogFileSystem*>(base_ + header().file_systems_offset)[entry.file_system];
+    return reinterpret_cast<const CatalogFileSystem*>(base_ +
+                                                      header().file_systems_offset)[entry.file_system];
   }
   // Not NUL-terminated.
   const char* text(StringRef ref) const { return base_ + header().strings_offset + ref.offset(); }
   const char* name(const CatalogEntry& entry) const { return text(entry.name); }
   // entry.size bytes; only for symlinks.
   const char* link_target(const CatalogEntry& entry) const { return name(entry) + entry.name.bytes(); }
+
+  // locator_bytes(entry) bytes; 0 where there is none.
+  const char* locator(const CatalogEntry& entry) const {
+    return name(entry) + entry.name.bytes() + sizeof(uint16_t);
+  }
+  uint16_t locator_bytes(const CatalogEntry& entry) const {
+    uint16_t bytes = 0;
+    if ((entry.flags & kEntryHasLocator) != 0) {
+      memcpy(&bytes, name(entry) + entry.name.bytes(), sizeof bytes);
+    }
+    return bytes;
+  }
 
   // `path`: relative to the root, without leading, trailing or doubled slash, `.` or `..`; "" is the root.
   // Names only: a path through a symlink is not found. kNoEntry when it is not there. O(1).
@@ -55,11 +68,13 @@ class CatalogView {
     return kNoEntry;
   }
 
-  // The object with this identity, by any of its names; kNoEntry when this catalog holds no such version. O(1).
+  // The object with this identity, by any of its names; kNoEntry when this catalog holds no such version.
+  // O(1).
   uint32_t find_identity(const Identity& identity) const {
     const auto* slots = reinterpret_cast<const uint32_t*>(base_ + header().index_offset);
     const uint32_t mask = header().index_slots - 1;
-    for (uint32_t slot = static_cast<uint32_t>(identity.path) & mask; slots[slot] != 0; slot = (slot + 1) & mask) {
+    for (uint32_t slot = static_cast<uint32_t>(identity.path) & mask; slots[slot] != 0;
+         slot = (slot + 1) & mask) {
       const uint32_t index = slots[slot] - 1;
       if (is_object(entry(index)) && identity_of(entry(index)) == identity) {
         return index;
@@ -89,7 +104,8 @@ class CatalogView {
     return kNoEntry;
   }
 
-  // Writes the entry's path relative to the root, NUL-terminated; returns its length, or -1 when `room` is too small.
+  // Writes the entry's path relative to the root, NUL-terminated; returns its length, or -1 when `room` is
+  // too small.
   int64_t path_of(uint32_t index, char* into, size_t room) const {
     size_t bytes = 0;
     for (uint32_t at = index; at != 0; at = entry(at).parent) {
@@ -141,8 +157,9 @@ class CatalogView {
   const char* base_ = nullptr;
 };
 
-// Whether `bytes` bytes at `data` are a catalog of this version whose sections lie inside it. Does not read the
-// entries: catalog/load verifies the checksum and every reference once, on behalf of all who map it later.
+// Whether `bytes` bytes at `data` are a catalog of this version whose sections lie inside it. Does not read
+// the entries: catalog/load verifies the checksum and every reference once, on behalf of all who map it
+// later.
 inline bool valid_catalog(const void* data, size_t bytes) {
   if (bytes < sizeof(CatalogHeader)) {
     return false;
@@ -151,10 +168,12 @@ inline bool valid_catalog(const void* data, size_t bytes) {
   const auto inside = [&](uint64_t offset, uint64_t count, uint64_t each) {
     return offset >= sizeof(CatalogHeader) && offset <= bytes && count <= (bytes - offset) / each;
   };
-  return h.magic == kCatalogMagic && h.version == kCatalogVersion && h.header_bytes == sizeof(CatalogHeader) &&
-         h.file_bytes == bytes && h.entry_count > 0 && h.stripe_bytes > 0 && h.index_slots > h.entry_count &&
-         (h.index_slots & (h.index_slots - 1)) == 0 && inside(h.entries_offset, h.entry_count, sizeof(CatalogEntry)) &&
-         inside(h.index_offset, h.index_slots, 4) && inside(h.owners_offset, h.owner_count, sizeof(CatalogOwner)) &&
+  return h.magic == kCatalogMagic && h.version == kCatalogVersion &&
+         h.header_bytes == sizeof(CatalogHeader) && h.file_bytes == bytes && h.entry_count > 0 &&
+         h.stripe_bytes > 0 && h.index_slots > h.entry_count && (h.index_slots & (h.index_slots - 1)) == 0 &&
+         inside(h.entries_offset, h.entry_count, sizeof(CatalogEntry)) &&
+         inside(h.index_offset, h.index_slots, 4) &&
+         inside(h.owners_offset, h.owner_count, sizeof(CatalogOwner)) &&
          inside(h.file_systems_offset, h.file_system_count, sizeof(CatalogFileSystem)) &&
          inside(h.strings_offset, h.strings_bytes, 1);
 }

@@ -290,6 +290,10 @@ class Coordinator {
           reader.directory() != one.directories[number]) {
         return Error{Code::corrupt, fmt::format("node {} listed what it was not asked for", one.worker)};
       }
+      if (!reader.listable() && !scan_.origin.is_posix()) {
+        return Error{Code::io_error, fmt::format("{}/{} cannot be listed", scan_.origin.canonical_name(),
+                                                 reader.directory())};
+      }
       totals_.unlisted += reader.listable() ? 0 : 1;
       ++number;
     }

@@ -66,7 +66,7 @@ BatchListing list_batch(Origin& origin, std::span<const std::string> directories
     }
     const auto listing = list_patiently(origin, directory, stop);
     if (!listing.ok()) {
-      log_warning("left to the origin: {}", listing.error().text);
+      log_warning("not listed: {}", listing.error().text);
     }
     encode_listing(directory, listing.ok() ? *listing : DirectoryListing{{}, false}, batch.encoded);
     ++batch.listed;

@@ -198,9 +198,10 @@ void Stager::go_to_origin(const FlightPtr& flight) {
 
 Result<std::unique_ptr<OriginReader>> Stager::open_at_origin(const Flight& flight) {
   const StagedDataset& set = dataset(flight.ref.object);
+  const CatalogEntry& entry = set.view().entry(flight.ref.object.entry);
   const std::string path = set.catalog->path_of(flight.ref.object.entry);
   for (int attempt = 1;; ++attempt) {
-    auto opened = set.origin->open(path, set.view().entry(flight.ref.object.entry));
+    auto opened = set.origin->open(path, entry, {set.view().locator(entry), set.view().locator_bytes(entry)});
     if (opened.ok() || attempt == kOriginAttempts || !may_pass(opened.error()) || stopping_) {
       return opened;
     }

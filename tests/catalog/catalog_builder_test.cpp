@@ -167,6 +167,21 @@ BOOST_AUTO_TEST_CASE(what_a_catalog_cannot_hold_is_left_to_the_origin) {
   BOOST_TEST(view.header().object_count == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(locators_of_objects_are_kept) {
+  const TempTree tree;
+  auto object = object_named("object");
+  object.locator = "version 7";
+  const auto catalog = built(Listings().add("", {object, object_named("plain"), directory_named("d")}), tree);
+  const auto& view = catalog.view();
+  const auto locator_of = [&](const char* path) {
+    const auto& entry = view.entry(find(catalog, path));
+    return std::string(view.locator(entry), view.locator_bytes(entry));
+  };
+  BOOST_TEST(locator_of("object") == "version 7");
+  BOOST_TEST(locator_of("plain").empty());
+  BOOST_TEST(locator_of("d").empty());
+}
+
 BOOST_AUTO_TEST_CASE(owners_beyond_the_table_are_left_to_the_origin) {
   const TempTree tree;
   std::vector<OriginName> names;

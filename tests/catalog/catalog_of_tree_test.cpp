@@ -16,7 +16,7 @@ namespace {
 // The catalog of a real tree, built beside it.
 struct Scanned {
   explicit Scanned(const TempTree& tree) {
-    origin = std::move(open_origin(tree.path())).value();
+    origin = std::move(open_origin(tree.path(), {})).value();
     CatalogBuilder builder(origin->canonical_name(), kTestStripeBytes);
     list_everything(*origin, builder);
     const auto status = builder.write(beside.at("catalog"));

@@ -107,6 +107,11 @@ BOOST_FIXTURE_TEST_CASE(every_wrong_reference_is_noticed, Fixture) {
   is_noticed("empty name", [&] { entry("o").name = StringRef::of(0, 0); });
   is_noticed("another's name", [&] { entry("d/one").name = entry("d/two").name; });
   is_noticed("link target outside", [&] { entry("l").size = 60'000; });
+  is_noticed("locator outside", [&] {
+    entry("o").flags = kEntryHasLocator;
+    entry("o").name = StringRef::of(header().strings_bytes - 1, 1);
+  });
+  is_noticed("a directory's locator", [&] { entry("d").flags = kEntryHasLocator; });
   is_noticed("path hash", [&] { entry("o").path_hash ^= 1; });
   is_noticed("parent is itself", [&] { entry("d/one").parent = entry("d").first; });
   is_noticed("parent is a file", [&] { entry("d/one").parent = entry("o").count; });

@@ -51,6 +51,7 @@ std::vector<OriginName> various() {
                                    link_named("a", "x/y"), object_named("\xff\n'", 0)};
   names[0].attributes.has_xattrs = true;
   names[0].attributes.links = 3;
+  names[0].locator = "\"an etag\"";
   names[1].attributes.btime_ns = INT64_MAX;
   names[1].attributes.atime_ns = -1;
   names[2].attributes.uid = UINT32_MAX;
@@ -75,6 +76,7 @@ BOOST_AUTO_TEST_CASE(what_is_encoded_is_read_back_sorted) {
     const auto& b = got.attributes;
     BOOST_TEST(got.name == names[i].name);
     BOOST_TEST(got.link_target == names[i].link_target);
+    BOOST_TEST(got.locator == names[i].locator);
     BOOST_TEST((a.size == b.size && a.blocks == b.blocks && a.inode == b.inode && a.device == b.device));
     BOOST_TEST((a.atime_ns == b.atime_ns && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns));
     BOOST_TEST((a.btime_ns == b.btime_ns && a.block_bytes == b.block_bytes && a.links == b.links));
@@ -102,6 +104,18 @@ BOOST_AUTO_TEST_CASE(a_link_that_is_not_as_long_as_it_says_is_left_to_the_origin
   BOOST_REQUIRE(names.size() == 1u);
   BOOST_TEST(names[0].attributes.left_to_origin);
   BOOST_TEST(names[0].link_target.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_directory_with_a_locator_too_long_is_not_listable) {
+  auto object = object_named("o");
+  object.locator.assign(kLocatorBytesMax, 'l');
+  bool refused = false;
+  BOOST_TEST(read_all(encoded("d", {object}), refused).size() == 1u);
+  object.locator += 'l';
+  const auto bytes = encoded("d", {object});
+  ListingReader reader(bytes);
+  BOOST_REQUIRE((*reader.next() == ListingReader::Record::listing));
+  BOOST_TEST(!reader.listable());
 }
 
 BOOST_AUTO_TEST_CASE(a_directory_with_a_name_too_long_is_not_listable) {

@@ -43,7 +43,7 @@ class ClientLab {
  public:
   // `tree` is staged in place: its mount is its own path.
   ClientLab(const std::string& tree, const std::string& below, bool with_data = true)
-      : origin_(open_origin(tree).value()), session_(Session::create(below + "/sessions/session").value()) {
+      : origin_(open_origin(tree, {}).value()), session_(Session::create(below + "/sessions/session").value()) {
     write_catalog();
     catalog_ = std::make_unique<Catalog>(Catalog::load(session_.catalog_path(0)).value());
     state_ = session_.add_dataset(0, *catalog_, origin_->canonical_name(), true).value();

@@ -108,6 +108,8 @@ void ask_about(const CatalogView& view, std::uint32_t index) {
     FOREBAY_CHECK(entry.size > 0);
     const std::string target(view.link_target(entry), entry.size);
   }
+  const std::string locator(view.locator(entry), view.locator_bytes(entry));
+  FOREBAY_CHECK(locator.empty() || S_ISREG(entry.mode));
   if (CatalogView::is_directory(entry)) {
     FOREBAY_CHECK(entry.count == 0 || entry.first + entry.count <= view.header().entry_count);
     FOREBAY_CHECK(view.find_child(index, "no such name", 12) == kNoEntry ||

@@ -8,10 +8,10 @@ namespace forebay::fuzz {
 namespace {
 
 bool same(const ListedName& a, const OriginName& b) {
-  return a.name == b.name && a.link_target == b.link_target && a.attributes.size == b.attributes.size &&
-         a.attributes.inode == b.attributes.inode && a.attributes.mtime_ns == b.attributes.mtime_ns &&
-         a.attributes.btime_ns == b.attributes.btime_ns && a.attributes.mode == b.attributes.mode &&
-         a.attributes.has_xattrs == b.attributes.has_xattrs;
+  return a.name == b.name && a.link_target == b.link_target && a.locator == b.locator &&
+         a.attributes.size == b.attributes.size && a.attributes.inode == b.attributes.inode &&
+         a.attributes.mtime_ns == b.attributes.mtime_ns && a.attributes.btime_ns == b.attributes.btime_ns &&
+         a.attributes.mode == b.attributes.mode && a.attributes.has_xattrs == b.attributes.has_xattrs;
 }
 
 // A listing that was read, written and read again.
@@ -50,7 +50,8 @@ bool read_all(std::span<const std::byte> encoded) {
       if (!*more) {
         break;
       }
-      listing.names.push_back({std::string(name.name), name.attributes, std::string(name.link_target)});
+      listing.names.push_back({std::string(name.name), name.attributes, std::string(name.link_target),
+                               std::string(name.locator)});
     }
     check_again(std::string(reader.directory()), listing);
   }

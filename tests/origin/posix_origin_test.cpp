@@ -17,7 +17,7 @@ namespace forebay {
 namespace {
 
 std::unique_ptr<Origin> origin_of(const std::string& path) {
-  auto origin = open_origin(path);
+  auto origin = open_origin(path, {});
   BOOST_REQUIRE(origin.ok());
   return std::move(origin).value();
 }
@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_staged_is_refused_with_a_reason) {
                                                {"", Code::bad_argument},
                                                {"/", Code::bad_argument}};
   for (const auto& [name, code] : refused) {
-    const auto origin = open_origin(name);
+    const auto origin = open_origin(name, {});
     BOOST_REQUIRE(!origin.ok());
     BOOST_TEST((origin.error().code == code), name << ": " << origin.error().text);
   }
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(a_directory_that_may_not_be_listed_says_so) {
   as_ordinary_user([&]() -> std::string {
     ::chmod(tree.at("secret").c_str(), 0);
     ::chmod(tree.at("blind").c_str(), 0111);
-    const auto origin = open_origin(tree.path());
+    const auto origin = open_origin(tree.path(), {});
     if (!origin.ok()) {
       return origin.error().text;
     }
@@ -190,7 +190,7 @@ BOOST_AUTO_TEST_CASE(names_without_readable_attributes_are_left_to_the_origin) {
   tree.directory("names only/directory");
   BOOST_REQUIRE(::chmod(tree.at("names only").c_str(), 0444) == 0);
   as_ordinary_user([&]() -> std::string {
-    const auto origin = open_origin(tree.path());
+    const auto origin = open_origin(tree.path(), {});
     const auto listing = (*origin)->list("names only");
     if (!listing.ok() || listing->names.size() != 2) {
       return "not listed";

@@ -11,7 +11,7 @@ namespace {
 struct Fixture {
   Fixture() {
     tree.file("file", "0123456789");
-    origin = std::move(open_origin(tree.path())).value();
+    origin = std::move(open_origin(tree.path(), {})).value();
     expected = entry_of("file");
   }
 
@@ -30,7 +30,7 @@ struct Fixture {
   }
 
   Code open_code(const std::string& path) const {
-    const auto reader = origin->open(path, expected);
+    const auto reader = origin->open(path, expected, {});
     BOOST_REQUIRE(!reader.ok());
     return reader.error().code;
   }
@@ -49,7 +49,7 @@ std::string read_text(OriginReader& reader, std::uint64_t offset, std::size_t by
 }  // namespace
 
 BOOST_FIXTURE_TEST_CASE(reads_any_range_of_the_expected_version, Fixture) {
-  const auto reader = origin->open("file", expected);
+  const auto reader = origin->open("file", expected, {});
   BOOST_REQUIRE(reader.ok());
   BOOST_TEST(read_text(**reader, 0, 10) == "0123456789");
   BOOST_TEST(read_text(**reader, 7, 3) == "789");
@@ -60,7 +60,7 @@ BOOST_FIXTURE_TEST_CASE(reading_does_not_touch_the_access_time, Fixture) {
   const timespec times[2] = {{1000, 0}, {2000, 0}};
   BOOST_REQUIRE(::utimensat(AT_FDCWD, tree.at("file").c_str(), times, 0) == 0);
   expected = entry_of("file");
-  const auto reader = origin->open("file", expected);
+  const auto reader = origin->open("file", expected, {});
   BOOST_REQUIRE(reader.ok());
   read_text(**reader, 0, 10);
   struct stat info {};
@@ -72,12 +72,12 @@ BOOST_FIXTURE_TEST_CASE(another_version_is_not_opened, Fixture) {
   for (auto field : {&CatalogEntry::size, &CatalogEntry::inode}) {
     auto other = expected;
     other.*field += 1;
-    BOOST_TEST((origin->open("file", other).error().code == Code::changed));
+    BOOST_TEST((origin->open("file", other, {}).error().code == Code::changed));
   }
   for (auto field : {&CatalogEntry::mtime_ns, &CatalogEntry::ctime_ns}) {
     auto other = expected;
     other.*field += 1;
-    BOOST_TEST((origin->open("file", other).error().code == Code::changed));
+    BOOST_TEST((origin->open("file", other, {}).error().code == Code::changed));
   }
 }
 
@@ -95,7 +95,7 @@ BOOST_FIXTURE_TEST_CASE(what_is_no_longer_a_regular_file_is_not_opened, Fixture)
 }
 
 BOOST_FIXTURE_TEST_CASE(a_change_while_reading_is_noticed, Fixture) {
-  const auto reader = origin->open("file", expected);
+  const auto reader = origin->open("file", expected, {});
   BOOST_REQUIRE(reader.ok());
   read_text(**reader, 0, 4);
   tree.file("file", "other data");  // The same size.
@@ -103,7 +103,7 @@ BOOST_FIXTURE_TEST_CASE(a_change_while_reading_is_noticed, Fixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(a_file_that_ends_early_has_changed, Fixture) {
-  const auto reader = origin->open("file", expected);
+  const auto reader = origin->open("file", expected, {});
   BOOST_REQUIRE(reader.ok());
   BOOST_REQUIRE(::truncate(tree.at("file").c_str(), 5) == 0);
   std::string text(10, '?');
@@ -111,7 +111,7 @@ BOOST_FIXTURE_TEST_CASE(a_file_that_ends_early_has_changed, Fixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(the_replaced_file_is_read_to_its_end_or_reported, Fixture) {
-  const auto reader = origin->open("file", expected);
+  const auto reader = origin->open("file", expected, {});
   BOOST_REQUIRE(reader.ok());
   tree.file("new", "ABCDEFGHIJ");
   BOOST_REQUIRE(::rename(tree.at("new").c_str(), tree.at("file").c_str()) == 0);
@@ -123,7 +123,7 @@ BOOST_FIXTURE_TEST_CASE(an_unreadable_file_is_refused, Fixture) {
   BOOST_REQUIRE(::chmod(tree.at("file").c_str(), 0600) == 0);
   as_ordinary_user([&]() -> std::string {
     ::chmod(tree.at("file").c_str(), 0);
-    const auto reader = origin->open("file", expected);
+    const auto reader = origin->open("file", expected, {});
     return !reader.ok() && reader.error().code == Code::permission ? "" : "was not refused";
   });
 }
@@ -133,7 +133,7 @@ BOOST_FIXTURE_TEST_CASE(bytes_above_4_gib_are_reached, Fixture) {
   tree.sparse_file("large", kFar);
   const UniqueFd fd(::open(tree.at("large").c_str(), O_WRONLY | O_CLOEXEC));
   BOOST_REQUIRE(::pwrite(fd.get(), "end", 3, kFar - 3) == 3);
-  const auto reader = origin->open("large", entry_of("large"));
+  const auto reader = origin->open("large", entry_of("large"), {});
   BOOST_REQUIRE(reader.ok());
   BOOST_TEST(read_text(**reader, kFar - 3, 3) == "end");
 }

@@ -82,7 +82,7 @@ std::uint64_t now_ns() {
 class Fixture {
  public:
   explicit Fixture(Options options)
-      : options_(std::move(options)), origin_(must(open_origin(options_.origin))) {
+      : options_(std::move(options)), origin_(must(open_origin(options_.origin, {}))) {
     must_make_directory(options_.session);
     must_make_directory(options_.buffer);
     scan();

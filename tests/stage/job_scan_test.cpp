@@ -33,7 +33,7 @@ struct Listed {
 class CountingOrigin final : public Origin {
  public:
   CountingOrigin(const std::string& path, int node, Listed& listed)
-      : real_(std::move(open_origin(path)).value()), node_(node), listed_(listed) {}
+      : real_(std::move(open_origin(path, {})).value()), node_(node), listed_(listed) {}
 
   const std::string& canonical_name() const override { return real_->canonical_name(); }
   bool is_posix() const override { return true; }
@@ -51,8 +51,9 @@ class CountingOrigin final : public Origin {
   }
   Result<OriginName> look_at(const std::string& path) override { return real_->look_at(path); }
   Result<CatalogFileSystem> file_system(const std::string& path) override { return real_->file_system(path); }
-  Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected) override {
-    return real_->open(path, expected);
+  Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected,
+                                             std::string_view locator) override {
+    return real_->open(path, expected, locator);
   }
 
   std::string unreadable = "?";

@@ -55,8 +55,9 @@ class WatchedOrigin final : public Origin {
   Result<CatalogFileSystem> file_system(const std::string& path) override {
     return inner_->file_system(path);
   }
-  Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected) override {
-    FOREBAY_ASSIGN(reader, inner_->open(path, expected));
+  Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected,
+                                             std::string_view locator) override {
+    FOREBAY_ASSIGN(reader, inner_->open(path, expected, locator));
     return std::unique_ptr<OriginReader>(std::make_unique<Reader>(*this, path, std::move(reader)));
   }
 
@@ -99,7 +100,7 @@ class StagingLab {
  public:
   StagingLab(const std::filesystem::path& tree, const std::filesystem::path& buffers,
              const LabOptions& options)
-      : origin(open_origin(tree.string()).value()),
+      : origin(open_origin(tree.string(), {}).value()),
         network_(std::make_unique<InProcessNetwork>(options.nodes, fills_)) {
     CatalogBuilder builder(origin.canonical_name(), options.stripe_bytes);
     FOREBAY_CHECK(scan_origin(JobScan{origin, DatasetIndex{0}, fills_, nullptr, {}}, builder).ok());
