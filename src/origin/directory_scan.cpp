@@ -93,8 +93,8 @@ std::string link_target(int directory, const std::string& name, std::uint64_t si
   return target;
 }
 
-// The attributes and target of `into.name`. False, with errno, when they cannot be had.
-bool fill_name(int directory, OriginName& into) {
+// The attributes and target of `into.name`; `what` names it in the error.
+Status fill_name(int directory, OriginName& into, const std::string& what) {
   struct statx info {};
   int failed = statx_of(directory, into.name.c_str(), info);
   if (failed == 0 && S_ISLNK(info.stx_mode)) {
@@ -102,26 +102,22 @@ bool fill_name(int directory, OriginName& into) {
     failed = statx_of(directory, into.name.c_str(), info);  // Reading a link moves its access time.
   }
   if (failed != 0) {
-    return false;
+    return error_from_errno("cannot stat " + what);
   }
   into.attributes = from_statx(info);
   into.attributes.has_xattrs = has_xattrs(directory, into.name);
   if (S_ISLNK(into.attributes.mode) && into.link_target.size() != into.attributes.size) {
     into.attributes.left_to_origin = true;
   }
-  return true;
+  return {};
 }
 
 // False when the name is gone.
 bool read_name(int directory, std::uint64_t device, const RawName& raw, OriginName& into) {
   into.name = raw.name;
-  bool known = fill_name(directory, into);
-  for (int attempt = 1; !known && errno != ENOENT && errno != EACCES && attempt < kOriginAttempts;
-       ++attempt) {
-    known = fill_name(directory, into);
-  }
-  if (!known) {
-    if (errno == ENOENT) {
+  const Status known = tried_at_origin([&] { return fill_name(directory, into, raw.name); });
+  if (!known.ok()) {
+    if (known.error().errno_value == ENOENT) {
       return false;
     }
     into.attributes.inode = raw.inode;
@@ -165,9 +161,7 @@ Result<OriginAttributes> attributes_of(int fd, const std::string& what) {
 Result<OriginName> name_in(int directory, const std::string& name, const std::string& what) {
   OriginName found;
   found.name = name;
-  if (!fill_name(directory, found)) {
-    return error_from_errno("cannot stat " + what);
-  }
+  FOREBAY_TRY(fill_name(directory, found, what));
   return found;
 }
 

@@ -4,7 +4,6 @@
 // bytes but '/' and NUL. All calls block, are safe from any thread, and hold no state between them.
 #pragma once
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,6 +14,7 @@
 
 #include "common/result.hpp"
 #include "config/store_settings.hpp"
+#include "origin/origin_retry.hpp"
 #include "shared/catalog_layout.hpp"
 
 namespace forebay {
@@ -66,15 +66,6 @@ class OriginReader {
   // After the last read: ok when the object still is the version it was opened as. Code: changed, io_error.
   virtual Status verify_unchanged() = 0;
 };
-
-// How often an origin's failing call is made where another may do.
-inline constexpr int kOriginAttempts = 3;
-
-// What another try may mend: the store failed, this process was short of something, or the store forgot a
-// handle that it had given.
-inline bool may_pass(const Error& error) {
-  return error.code == Code::io_error || error.code == Code::timed_out || error.errno_value == ESTALE;
-}
 
 class Origin {
  public:

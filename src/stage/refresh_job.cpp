@@ -10,20 +10,11 @@
 #include <utility>
 
 #include "common/log.hpp"
+#include "origin/origin_retry.hpp"
 
 namespace forebay {
 
 namespace {
-
-template <typename Call>
-auto tried(Call call) {
-  for (int attempt = 1;; ++attempt) {
-    auto result = call();
-    if (result.ok() || attempt == kOriginAttempts || !may_pass(result.error())) {
-      return result;
-    }
-  }
-}
 
 // Who may use it.
 bool same_access(const CatalogView& view, const CatalogEntry& entry, const OriginAttributes& now) {
@@ -163,7 +154,7 @@ void RefreshJob::gone(std::uint32_t dataset, std::uint32_t entry, Found* found) 
 
 void RefreshJob::look_at(std::uint32_t dataset, std::uint32_t entry, Found* found) {
   const StagedDataset& set = datasets_[dataset];
-  const auto now = tried([&] { return set.origin->look_at(set.catalog->path_of(entry)); });
+  const auto now = tried_at_origin([&] { return set.origin->look_at(set.catalog->path_of(entry)); });
   if (now.ok()) {
     return compare_name(dataset, entry, *now, found);
   }
@@ -205,7 +196,7 @@ void RefreshJob::list(std::uint32_t dataset, std::uint32_t directory, Found* fou
   const StagedDataset& set = datasets_[dataset];
   const CatalogView& view = set.view();
   const CatalogEntry& known = view.entry(directory);
-  auto listing = tried([&] { return set.origin->list(set.catalog->path_of(directory)); });
+  auto listing = tried_at_origin([&] { return set.origin->list(set.catalog->path_of(directory)); });
   if (!listing.ok()) {
     // Gone, or something else stands there: counted where its own name is compared.
     if (listing.error().code == Code::not_found || listing.error().errno_value == ELOOP) {

@@ -9,6 +9,7 @@
 
 #include "catalog/listing_codec.hpp"
 #include "common/log.hpp"
+#include "origin/origin_retry.hpp"
 #include "stage/scan_messages.hpp"
 
 namespace forebay {
@@ -21,18 +22,19 @@ constexpr std::size_t kBatchBytes = 8u << 20;
 // belongs to pulls that failed, and the oldest go first.
 constexpr std::size_t kPendingMax = 64;
 
-// Between two tries of a directory. A scan lasts longer, and what it leaves to the origin stays there.
+// Between two tries of a directory, as no event tells that a store has recovered. A scan lasts longer, and
+// what it leaves to the origin stays there.
 constexpr auto kRetryPause = std::chrono::milliseconds(100);
 
 Result<DirectoryListing> list_patiently(Origin& origin, const std::string& directory,
                                         const std::atomic<bool>& stop) {
-  for (int attempt = 1;; ++attempt) {
-    auto listing = origin.list(directory);
-    if (listing.ok() || attempt == kOriginAttempts || stop || !may_pass(listing.error())) {
-      return listing;
-    }
-    std::this_thread::sleep_for(kRetryPause);
-  }
+  return tried_at_origin([&] { return origin.list(directory); },
+                         [&] {
+                           if (!stop) {
+                             std::this_thread::sleep_for(kRetryPause);
+                           }
+                           return !stop;
+                         });
 }
 
 // Empty when the request is malformed.
