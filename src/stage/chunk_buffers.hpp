@@ -22,10 +22,10 @@ class ChunkBuffers {
     Buffer(Buffer&& other) noexcept;
     Buffer& operator=(Buffer&& other) noexcept;
     ~Buffer();
-    // `bytes` <= kChunkBytes.
     // The memory is lost, as somebody may still write into it: others get new memory in its place, and it
     // goes when this is destroyed.
     void forfeit();
+    // `bytes` <= kChunkBytes.
     [[nodiscard]] std::span<std::byte> first(std::size_t bytes) const { return {memory_.get(), bytes}; }
 
    private:
