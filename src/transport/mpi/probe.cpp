@@ -55,7 +55,8 @@ Result<nlohmann::json> measure(PeerTransport& transport, const ProbeOptions& opt
   constexpr std::size_t kNoLimit = 1'000'000;
   FOREBAY_ASSIGN(small, time_fetches(transport, {NodeIndex{1}, 4096, 1, kNoLimit, options.measure}));
   FOREBAY_ASSIGN(large, time_fetches(transport, {NodeIndex{1}, kChunkBytes, 8, kNoLimit, options.measure}));
-  return nlohmann::json{{"event", "probe"}, {"ok", true}, {"p50_4k_us", small.p50_us}, {"gib_s", large.gib_s}};
+  return nlohmann::json{
+      {"event", "probe"}, {"ok", true}, {"p50_4k_us", small.p50_us}, {"gib_s", large.gib_s}};
 }
 
 }  // namespace
@@ -83,7 +84,9 @@ int mpi_probe_main(const ProbeOptions& options) {
   const bool ok = measured.ok() && ran.ok();
   if (engine.self() == NodeIndex{0}) {
     print(ok ? measured.value()
-             : nlohmann::json{{"event", "probe"}, {"ok", false}, {"text", (ran.ok() ? measured.error() : ran.error()).text}});
+             : nlohmann::json{{"event", "probe"},
+                              {"ok", false},
+                              {"text", (ran.ok() ? measured.error() : ran.error()).text}});
   }
   if (!ran.ok()) {
     _exit(1);  // MPI is in no state to be left in order.
