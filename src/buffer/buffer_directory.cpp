@@ -116,6 +116,22 @@ bool same_file(int fd, int at, const char* name) {
          ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
+Result<std::uint64_t> device_of(int fd, const std::string& what) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) {
+    return error_from_errno("cannot stat " + what);
+  }
+  return std::uint64_t{info.st_dev};
+}
+
+// From now on the number of `old` means `fresh`, for every thread at once.
+Status replace(const UniqueFd& old, const UniqueFd& fresh, const std::string& what) {
+  if (::dup3(fresh.get(), old.get(), O_CLOEXEC) < 0) {
+    return error_from_errno("cannot go on with " + what);
+  }
+  return {};
+}
+
 std::string slot_path(const std::string& directory, unsigned slot) {
   return slot == 1 ? fmt::format("{}/{}", directory, ::geteuid())
                    : fmt::format("{}/{}.{}", directory, ::geteuid(), slot);
@@ -221,7 +237,10 @@ Result<BufferDirectory> BufferDirectory::open_slot(const std::string& root_path,
     result.root_path_ = root_path;
     result.objects_path_ = root_path + "/objects";
     FOREBAY_TRY(result.probe());
-    FOREBAY_TRY(result.make_objects());
+    FOREBAY_ASSIGN(objects, result.make_objects());
+    FOREBAY_ASSIGN(device, device_of(objects.get(), result.objects_path_));
+    result.objects_ = std::move(objects);
+    result.device_ = device;
     return result;
   }
   return Error{Code::unavailable, root_path + " is being removed all the time (by whom?)"};
@@ -247,38 +266,33 @@ Result<bool> BufferDirectory::restore() const {
     FOREBAY_TRY(make_subdirectories(objects_.get(), objects_path_));
     return false;
   }
-  BufferDirectory fresh;
   if (root_is_ours) {
-    fresh.root_ = UniqueFd(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0));
-    fresh.lock_ = UniqueFd(::fcntl(lock_.get(), F_DUPFD_CLOEXEC, 0));
-    fresh.objects_path_ = objects_path_;
-    FOREBAY_TRY(fresh.make_objects());
-  } else {
-    FOREBAY_ASSIGN(slot, open_slot(root_path_, false));
-    fresh = std::move(slot);
+    FOREBAY_ASSIGN(objects, make_objects());
+    FOREBAY_TRY(check_device(objects.get()));
+    FOREBAY_TRY(replace(objects_, objects, objects_path_));
+    return true;
   }
-  if (fresh.device_ != device_) {
-    return Error{Code::io_error, root_path_ + " is on another file system than before"};
-  }
-  // The same numbers from now on mean the new directories, for every thread at once.
-  if (::dup3(fresh.root_.get(), root_.get(), O_CLOEXEC) < 0 ||
-      ::dup3(fresh.lock_.get(), lock_.get(), O_CLOEXEC) < 0 ||
-      ::dup3(fresh.objects_.get(), objects_.get(), O_CLOEXEC) < 0) {
-    return error_from_errno("cannot go on with " + root_path_);
-  }
+  FOREBAY_ASSIGN(fresh, open_slot(root_path_, false));
+  FOREBAY_TRY(check_device(fresh.objects_.get()));
+  FOREBAY_TRY(replace(root_, fresh.root_, root_path_));
+  FOREBAY_TRY(replace(lock_, fresh.lock_, root_path_));
+  FOREBAY_TRY(replace(objects_, fresh.objects_, objects_path_));
   return true;
 }
 
-Status BufferDirectory::make_objects() {
+Result<UniqueFd> BufferDirectory::make_objects() const {
   FOREBAY_TRY(make_subdirectory(root_.get(), "objects", objects_path_));
   FOREBAY_ASSIGN(objects, open_directory(root_.get(), "objects", objects_path_));
-  objects_ = std::move(objects);
-  struct stat info {};
-  if (::fstat(objects_.get(), &info) != 0) {
-    return error_from_errno("cannot stat " + objects_path_);
+  FOREBAY_TRY(make_subdirectories(objects.get(), objects_path_));
+  return objects;
+}
+
+Status BufferDirectory::check_device(int objects) const {
+  FOREBAY_ASSIGN(device, device_of(objects, objects_path_));
+  if (device != device_) {
+    return Error{Code::io_error, root_path_ + " is on another file system than before"};
   }
-  device_ = info.st_dev;
-  return make_subdirectories(objects_.get(), objects_path_);
+  return {};
 }
 
 std::string BufferDirectory::path_of(const Identity& identity, FileForm form) const {

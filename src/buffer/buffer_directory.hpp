@@ -79,7 +79,9 @@ class BufferDirectory {
  private:
   BufferDirectory() = default;
   static Result<BufferDirectory> open_slot(const std::string& root_path, bool wait);
-  Status make_objects();
+  Result<UniqueFd> make_objects() const;
+  // `objects` is on the same file system as all before. Code: io_error.
+  Status check_device(int objects) const;
   Status probe() const;
 
   UniqueFd root_;
