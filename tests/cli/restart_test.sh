@@ -2,16 +2,7 @@
 . "$(dirname "$0")/lib.sh"
 here=$(dirname "$(readlink -f "$0")")
 
-# One dataset of small files, and the copy that readers compare with.
-python3 - "$scratch/set" << 'EOS'
-import os, random, sys
-random.seed(7)
-os.mkdir(sys.argv[1])
-for number in range(600):
-    with open(f"{sys.argv[1]}/{number}", "wb") as stream:
-        stream.write(random.randbytes(random.choice([100, 5000, 60000])))
-EOS
-cp -a "$scratch/set" "$scratch/copy"
+python3 "$here/restart_dataset.py" "$scratch/set" "$scratch/copy" 600
 
 # server RANK: its process.
 server() {

@@ -11,15 +11,7 @@ on_exit+=("$lab/hosts.sh down")
 printf 'fb0\nfb1\nfb2\n' >"$work/hostfile"
 
 tree=$work/tree copy=$work/copy
-"$python" - "$tree" <<'END'
-import os, random, sys
-random.seed(11)
-os.mkdir(sys.argv[1])
-for number in range(900):
-    with open(f"{sys.argv[1]}/{number}", "wb") as stream:
-        stream.write(random.randbytes(random.choice([100, 5000, 60000])))
-END
-cp -a "$tree" "$copy"
+"$python" "$FOREBAY_SOURCE/tests/cli/restart_dataset.py" "$tree" "$copy" 900
 
 reader=$FOREBAY_SOURCE/tests/cli/restart_reader.py
 run_output=$work/output

@@ -12,15 +12,7 @@ eval "$("$lab/slurm.sh" env)"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 
 tree=$work/tree copy=$work/copy
-"$python" - "$tree" <<'END'
-import os, random, sys
-random.seed(12)
-os.mkdir(sys.argv[1])
-for number in range(600):
-    with open(f"{sys.argv[1]}/{number}", "wb") as stream:
-        stream.write(random.randbytes(random.choice([100, 5000, 60000])))
-END
-cp -a "$tree" "$copy"
+"$python" "$FOREBAY_SOURCE/tests/cli/restart_dataset.py" "$tree" "$copy" 600
 
 # A reader on each node, by srun; that on fb2 will not come back.
 cat >"$work/command" <<END
