@@ -9,6 +9,8 @@
 #include <thread>
 #include <utility>
 
+#include "cli/event_loop.hpp"
+#include "cli/node_survey.hpp"
 #include "cli/process_table.hpp"
 #include "cli/server_remains.hpp"
 #include "cli/session_finder.hpp"
@@ -29,19 +31,26 @@ void end_marked(const std::string& mark) {
   signal_marked(mark, SIGKILL);
 }
 
-void end_servers(const std::string& session_id) {
+void end_servers(const std::string& session_id, const Launcher& launcher) {
   const auto kill_at = std::chrono::steady_clock::now() + RunGuard::kServersGrace;
   while (count_server_processes(session_id) > 0 && std::chrono::steady_clock::now() < kill_at) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   end_server_processes(session_id, std::chrono::seconds(5));
   static_cast<void>(remove_server_directories(session_id));
+  // Whether those on other hosts came to their end nobody here has been told.
+  if (!launcher.hosts().empty()) {
+    if (auto loop = EventLoop::create({}); loop.ok()) {
+      survey_nodes(loop.value(), launcher, {session_id, true});
+    }
+  }
   // And the claim of the `run` that was killed, which servers could not lock while others of them looked at it.
   sweep_left_over_directories(sessions_directory());
 }
 
 // The guard's whole life.
-[[noreturn]] void guard(int lifeline, const std::string& mark, const std::string& session_id) {
+[[noreturn]] void guard(int lifeline, const std::string& mark, const std::string& session_id,
+                        const Launcher& launcher) {
   ::setsid();  // The terminal's Ctrl-C is not meant for it,
   sigset_t all;
   sigfillset(&all);
@@ -54,14 +63,15 @@ void end_servers(const std::string& session_id) {
   } while (got < 0 && errno == EINTR);
   if (got != sizeof word || word != kAllIsWell) {
     end_marked(mark);
-    end_servers(session_id);
+    end_servers(session_id, launcher);
   }
   ::_exit(0);
 }
 
 }  // namespace
 
-Result<RunGuard> RunGuard::start(const std::string& mark, const std::string& session_id) {
+Result<RunGuard> RunGuard::start(const std::string& mark, const std::string& session_id,
+                                 const Launcher& launcher) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
     return error_from_errno("cannot make a pipe");
@@ -74,7 +84,7 @@ Result<RunGuard> RunGuard::start(const std::string& mark, const std::string& ses
   }
   if (pid == 0) {
     writing.reset();
-    guard(reading.get(), mark, session_id);
+    guard(reading.get(), mark, session_id, launcher);
   }
   return RunGuard(std::move(writing), pid);
 }

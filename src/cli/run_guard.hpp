@@ -2,7 +2,8 @@
 //
 // A process beside `run` that waits for it to end. The command itself is told by its parent-death signal;
 // what the command started is found by a variable in its environment, because its parents may be gone by
-// then. The servers are told by the end of their input; this looks after those that cannot hear it.
+// then. The servers are told by the end of their input; this looks after those that cannot hear it, on all nodes,
+// and after their sessions.
 #pragma once
 
 #include <sys/types.h>
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <string>
 
+#include "cli/launcher.hpp"
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 
@@ -24,8 +26,10 @@ class RunGuard {
   static constexpr std::chrono::seconds kServersGrace{12};
 
   // `mark`: "NAME=value", in the environment of every command this run starts. `session_id`: of its servers.
-  // To be called while this process has one thread. Code: io_error.
-  static Result<RunGuard> start(const std::string& mark, const std::string& session_id);
+  // `launcher`: any of those that may start them, as all lead to the same hosts. To be called while this
+  // process has one thread. Code: io_error.
+  static Result<RunGuard> start(const std::string& mark, const std::string& session_id,
+                                const Launcher& launcher);
 
   RunGuard(RunGuard&& other) noexcept;
   RunGuard& operator=(RunGuard&&) = delete;

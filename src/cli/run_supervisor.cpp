@@ -217,7 +217,7 @@ void RunSupervisor::summarise() const {
 }
 
 int RunSupervisor::run(std::vector<std::unique_ptr<Launcher>> launchers) {
-  if (auto guard = RunGuard::start(mark(), session_id_); guard.ok()) {
+  if (auto guard = RunGuard::start(mark(), session_id_, *launchers.front()); guard.ok()) {
     guard_.emplace(std::move(guard).value());
   } else {
     warn(guard.error().text);

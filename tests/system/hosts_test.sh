@@ -32,5 +32,5 @@ compare_nodes 3 "$work/report.json"
 expect_report "the wire carried what peers got, and little else ($sent bytes)" "$work/report.json" \
   "r['peer_bytes'] <= $sent <= 1.25 * r['peer_bytes'] + (32 << 20)"
 for host in fb0 fb1 fb2; do
-  expect_equal "$host keeps no session" "" "$("$lab/hosts.sh" exec $host sh -c 'ls /dev/shm/forebay-*/ 2>/dev/null')"
+  expect_equal "$host keeps no session" "" "$(sessions_on $host)"
 done

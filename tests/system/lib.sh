@@ -102,3 +102,19 @@ all_exist() {
 
 # is_gone PID: zombies are gone too.
 is_gone() { ! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status"; }
+
+# Of a laboratory host (tests/lab/hosts.sh).
+
+# serving_on HOST [PROGRAM]: its processes of this program (forebay itself) that have the word `serve` among their arguments.
+serving_on() {
+  local process network program=${2:-$forebay}
+  network=$(readlink "/proc/$(cat "$FOREBAY_LAB/hosts/$1.pid")/ns/net")
+  for process in /proc/[0-9]*; do
+    if [ "$(readlink "$process/ns/net")" = "$network" ] && [ "$(tr '\0' '\n' <"$process/cmdline" | head -n 1)" = "$program" ] &&
+      grep -qsz '^serve$' "$process/cmdline"; then
+      echo "${process#/proc/}"
+    fi
+  done 2>/dev/null
+}
+
+sessions_on() { "$lab/hosts.sh" exec "$1" sh -c 'ls /dev/shm/forebay-*/ 2>/dev/null'; } # HOST: what is there of any

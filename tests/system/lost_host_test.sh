@@ -30,17 +30,9 @@ done
 wait_until 60 all_exist "$work"/running.{1,2} || { cat "$work"/reader.*; exit 1; }
 
 restarted() { [ "$(grep -c 'servers restarted after' "$run_output")" -ge "$1" ]; }
-server_on() { # HOST
-  local process
-  for process in /proc/[0-9]*; do
-    if grep -qsz '^serve$' "$process/cmdline" && [ "$(readlink "$process/ns/net")" = "$(readlink "/proc/$(cat "$FOREBAY_LAB/hosts/$1.pid")/ns/net")" ]; then
-      echo "${process#/proc/}"
-    fi
-  done
-}
 
 section "a server dies"
-kill -9 "$(server_on fb2)"
+kill -9 "$(serving_on fb2)"
 wait_until 60 restarted 1 || cat "$run_output"
 expect_equal "no host is lost" "" "$(grep 'lost:' "$run_output")"
 
@@ -51,7 +43,7 @@ expect_that "it is said" grep -q 'lost: fb1' "$run_output"
 
 section "it is back, and taken in when servers are started again"
 "$lab/hosts.sh" thaw fb1
-kill -9 "$(server_on fb2)"
+kill -9 "$(serving_on fb2)"
 wait_until 60 restarted 3 || cat "$run_output"
 expect_that "it is said" grep -q 'back: fb1' "$run_output"
 expect_that "its reader lives" kill -0 "${readers[0]}"
@@ -72,5 +64,5 @@ cat "$run_output" "$work"/delays.*
 expect_report "the report tells" "$work/report.json" \
   'r["restarts"]["count"] >= 4 and r["restarts"]["nodes_lost"] == ["fb1", "fb2"] and "without_forebay" not in r'
 for host in fb0 fb1; do
-  expect_equal "$host keeps no session" "" "$("$lab/hosts.sh" exec $host sh -c 'ls /dev/shm/forebay-*/ 2>/dev/null')"
+  expect_equal "$host keeps no session" "" "$(sessions_on $host)"
 done

@@ -35,19 +35,6 @@ job=$(sbatch --parsable --no-kill --nodes=3 --output="$run_output" "$work/job")
 wait_until 60 all_exist "$work"/running.{0,1,2} || { cat "$run_output"; exit 1; }
 
 restarted() { [ "$(grep -c 'servers restarted after' "$run_output")" -ge "$1" ]; }
-# those_with_program PROGRAM HOST: which have the word `serve`, too.
-those_with_program() {
-  local process host_network
-  host_network=$(readlink "/proc/$(cat "$FOREBAY_LAB/hosts/$2.pid")/ns/net")
-  for process in /proc/[0-9]*; do
-    if [ "$(readlink "$process/ns/net")" = "$host_network" ] && [ "$(tr '\0' '\n' <"$process/cmdline" | head -n 1)" = "$1" ] &&
-      grep -qsz '^serve$' "$process/cmdline"; then
-      echo "${process#/proc/}"
-    fi
-  done 2>/dev/null
-}
-serving_on() { those_with_program "$forebay" "$1"; }
-srun_of_servers() { those_with_program srun fb0; }
 
 section "a server dies"
 expect_that "there is one" [ -n "$(serving_on fb1)" ]
@@ -59,8 +46,8 @@ kill -9 $(serving_on fb0)
 wait_until 30 restarted 2 || cat "$run_output"
 
 section "srun dies"
-expect_that "it is there" [ -n "$(srun_of_servers)" ]
-kill -9 $(srun_of_servers)
+expect_that "it is there" [ -n "$(serving_on fb0 srun)" ]
+kill -9 $(serving_on fb0 srun)
 wait_until 30 restarted 3 || cat "$run_output"
 expect_equal "no node was lost" "" "$(grep 'lost:' "$run_output")"
 
@@ -79,6 +66,6 @@ cat "$run_output" "$work"/delays.*
 expect_report "the report tells" "$work/report.json" \
   'r["restarts"]["count"] >= 4 and r["restarts"]["nodes_lost"] == ["fb2"] and "without_forebay" not in r and r["command_exit"] == 0'
 for host in fb0 fb1; do
-  expect_equal "$host keeps no session" "" "$("$lab/hosts.sh" exec $host sh -c 'ls /dev/shm/forebay-*/ 2>/dev/null')"
+  expect_equal "$host keeps no session" "" "$(sessions_on $host)"
 done
 section "done"

@@ -49,7 +49,7 @@ run_job() {
   for host in fb0 fb1 fb2; do
     expect_same "$host lists what the origin holds" "$work/expected.listing" "$out/$host.listing"
     expect_same "$host reads what the origin holds" "$work/expected.sums" "$out/$host.sums"
-    expect_equal "$host keeps no session" "" "$("$lab/hosts.sh" exec $host sh -c 'ls /dev/shm/forebay-*/ 2>/dev/null')"
+    expect_equal "$host keeps no session" "" "$(sessions_on $host)"
   done
   expect_report "each byte left the origin once" "$out/report.json" 'r["origin_bytes_read"] == r["dataset_bytes"] > 0'
   expect_report "three nodes served" "$out/report.json" 'len(r["nodes"]) == 3 and r["errors"] == 0'
