@@ -68,8 +68,8 @@ class Survey {
         ask(hosts.back());
         hosts.pop_back();
       }
-      const auto asking = answers_->asking.size();
-      loop_.wait([&] { return answers_->asking.size() < asking; }, next_deadline());
+      const auto asking = answers_->asking.size();  // None where no asker could be started.
+      loop_.wait([&] { return asking == 0 || answers_->asking.size() < asking; }, next_deadline());
       give_up_late_ones();
     }
   }
