@@ -233,6 +233,7 @@ ServerKeeper::Outcome ServerKeeper::start_with(const Launcher& launcher, const C
       stopping_ = true;
       servers_->end(std::chrono::seconds(2), [] { return false; });
       stopping_ = false;
+      left_overs_ = left_overs_ || (heard_ && servers_->exit_code() != 0);
       end_all();
       static_cast<void>(remove_server_directories(session_id_));
       mpi_memory_.reset();
@@ -428,6 +429,8 @@ void ServerKeeper::stop(bool at_once, const Condition& hurry) {
     }
     servers_->end(patience, hurry);
     left_overs_ = servers_->exit_code() != 0 || !history_.nodes_lost.empty();
+  } else if (servers_) {
+    left_overs_ = true;  // They ended, or hang, and nobody has looked after them yet.
   }
   close_report();
   end_all();
