@@ -60,8 +60,9 @@ UniqueFd hold_root(const std::string& root) {
 void sweep_held(const std::string& root) {
   std::error_code failed;
   std::vector<std::string> found;
-  for (const auto& entry : std::filesystem::directory_iterator(root, failed)) {
-    found.push_back(entry.path().string());
+  for (std::filesystem::directory_iterator at(root, failed), end; !failed && at != end;
+       at.increment(failed)) {
+    found.push_back(at->path().string());
   }
   for (const auto& directory : found) {
     remove_if_left_over(directory);
@@ -87,7 +88,9 @@ Result<UniqueFd> make_locked_directory(const std::string& directory) {
   }
   UniqueFd lock = lock_of(directory, O_CREAT | O_EXCL);
   if (!lock.valid()) {
-    return error_from_errno("cannot lock " + directory);
+    auto error = error_from_errno("cannot lock " + directory);
+    static_cast<void>(remove_deep_tree(directory));  // Without a lock it would look held for a while.
+    return error;
   }
   return lock;
 }

@@ -101,10 +101,12 @@ Status remove_deep_tree(const std::string& root) {
     struct Close {
       void operator()(DIR* stream) const { ::closedir(stream); }
     };
-    const std::unique_ptr<DIR, Close> stream(::fdopendir(::fcntl(here.get(), F_DUPFD_CLOEXEC, 0)));
+    UniqueFd listed(::fcntl(here.get(), F_DUPFD_CLOEXEC, 0));
+    const std::unique_ptr<DIR, Close> stream(::fdopendir(listed.get()));
     if (!stream) {
       return error_from_errno("cannot list a directory below " + root);
     }
+    static_cast<void>(listed.release());  // The stream's now.
     ::rewinddir(stream.get());
     UniqueFd below;
     std::string name;
