@@ -1,7 +1,7 @@
 // ask_peers: one JSON question to every node, and their JSON answers.
 #pragma once
 
-#include <chrono>
+#include <string>
 #include <string_view>
 #include <vector>
 

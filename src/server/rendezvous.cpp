@@ -16,6 +16,7 @@ namespace forebay {
 namespace {
 
 constexpr std::chrono::seconds kSilencePatience{10};
+// No event tells that a silent node is heard again: a question to it fails at once until it is.
 constexpr std::chrono::milliseconds kAskSilentEvery{50};
 
 struct RendezvousHead {
@@ -53,7 +54,7 @@ Result<std::vector<nlohmann::json>> Rendezvous::meet(std::uint16_t round,
   } else {
     said["error"] = {{"code", static_cast<int>(mine.error().code)}, {"text", mine.error().text}};
   }
-  FOREBAY_ASSIGN(text, exchange(round, said.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
+  FOREBAY_ASSIGN(text, exchange(round, json_dump(said)));
   const auto all = json_parse(text);
   if (!all.is_array() || all.size() != transport_.node_count() ||
       !std::all_of(all.begin(), all.end(), [](const auto& one) { return one.is_object(); })) {
@@ -123,7 +124,7 @@ void Rendezvous::on_request(NodeIndex from, std::span<const std::byte> request,
     round.waiting.push_back(std::move(responder));
     if (round.arrived == transport_.node_count()) {
       if (round.answer.empty()) {
-        round.answer = nlohmann::json(round.said).dump();
+        round.answer = json_dump(round.said);
         round.said.assign(round.said.size(), nlohmann::json::object());
       }
       ready = std::exchange(round.waiting, {});
