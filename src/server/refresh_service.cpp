@@ -108,8 +108,12 @@ void RefreshService::part(const nlohmann::json& question, const std::vector<std:
                                std::move(options).value());
     jobs_[id] = Kept{started, {{std::move(responder), until}}};
     order_.push_back(id);
-    while (order_.size() > kJobsKept && jobs_[order_.front()].job->totals().finished) {
-      jobs_.erase(order_.front());
+    while (order_.size() > kJobsKept) {
+      const auto oldest = jobs_.find(order_.front());
+      if (!oldest->second.job->totals().finished || !oldest->second.waiting.empty()) {
+        break;
+      }
+      jobs_.erase(oldest);
       order_.pop_front();
     }
   }
@@ -120,7 +124,9 @@ void RefreshService::over(const std::string& id, const RefreshJob::Totals& total
   std::vector<Waiting> waiting;
   {
     const std::lock_guard lock(mutex_);
-    waiting = std::exchange(jobs_[id].waiting, {});
+    if (const auto found = jobs_.find(id); found != jobs_.end()) {
+      waiting = std::exchange(found->second.waiting, {});
+    }
   }
   for (const auto& one : waiting) {
     answer_json(*one.responder, json_of(totals));
