@@ -53,14 +53,14 @@ AdminService::~AdminService() = default;
 void AdminService::ask(std::string question, std::function<void(Result<std::string>)> done) {
   const bool refresh = is_refresh(question);
   std::uint32_t& counted = refresh ? refreshes_ : questions_;
+  bool taken = false;
   {
     const std::lock_guard lock(mutex_);
-    if (counted < (refresh ? kRefreshesMax : kQuestionsMax)) {
-      ++counted;
-    } else {
-      done(Error{Code::unavailable, "too many questions at once (ask again)", EAGAIN});
-      return;
-    }
+    taken = counted < (refresh ? kRefreshesMax : kQuestionsMax);
+    counted += taken ? 1 : 0;
+  }
+  if (!taken) {
+    return done(Error{Code::unavailable, "too many questions at once (ask again)", EAGAIN});
   }
   (refresh ? refresh_asker_ : askers_)
       ->post([this, &counted, question = std::move(question), done = std::move(done)] {

@@ -27,8 +27,8 @@ struct NodePlaces {
   std::string host;
   std::string session_directory;
   std::string buffer_directory;
-  std::string
-      run_claim;  // of the `run` that starts servers again, on its host (server/run_claim.hpp); else empty
+  // Of the `run` that starts servers again, on its host (server/run_claim.hpp); else empty.
+  std::string run_claim;
 };
 NodePlaces places_of(const ServeOptions& options, std::uint32_t rank);
 

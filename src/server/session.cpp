@@ -48,7 +48,7 @@ Error not_ours(const std::string& what) {
   return Error{Code::corrupt, what};
 }
 
-// The state table of one dataset, if its files are of one piece and what is expected.
+// The catalog and the state table of one dataset, if its files are of one piece and what is expected.
 Result<std::pair<std::unique_ptr<Catalog>, MappedFile>> load_dataset(const std::string& directory,
                                                                      std::uint32_t k, const ControlPage& page,
                                                                      const Session::Expected& expected) {

@@ -19,7 +19,7 @@
 //   {"event":"staged", "bytes":n, "bytes_total":n, "fetched_bytes":n, "objects":n, "failed_stripes":n,
 //    "left_to_origin":n, "errors":n}   all owners have what they own
 //   {"event":"report", ...}            the report's fields but elapsed_s and command_exit
-//   (src/server/report.hpp)
+//   (server/node_report.hpp)
 //   {"event":"failed", "code":"no_space", "text":"..."}   the servers cannot start or go on; they exit
 //   non-zero. With the code "unavailable" another start may help
 #pragma once
