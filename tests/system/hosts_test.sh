@@ -6,10 +6,7 @@ here=$(dirname "$(readlink -f "$0")")
 source "$here/lib.sh"
 source "$here/origin_away.sh"
 
-export FOREBAY_LAB=$work/lab
-on_exit+=("$lab/hosts.sh down")
-"$lab/hosts.sh" up 3
-printf 'fb0\nfb1\nfb2\n' >"$work/hostfile"
+start_hosts 3
 
 bytes_sent() {
   local host

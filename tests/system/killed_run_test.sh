@@ -4,10 +4,7 @@ here=$(dirname "$(readlink -f "$0")")
 [ "$(id -u)" = 0 ] || exec "$here/../lab/as_root.sh" bash "$0"
 source "$here/lib.sh"
 
-export FOREBAY_LAB=$work/lab
-on_exit+=("$lab/hosts.sh down")
-"$lab/hosts.sh" up 2
-printf 'fb0\nfb1\n' >"$work/hostfile"
+start_hosts 2
 
 tree=$work/tree
 mkdir "$tree"
@@ -35,7 +32,7 @@ gone_s=40                                                        # a guard gives
 
 section "SIGKILL of run while the other host's server hangs"
 start_run
-kill -STOP $(serving_on fb1)
+kill -STOP "$(serving_on fb1)"
 kill -KILL $run
 wait $run 2>/dev/null || true
 for host in fb0 fb1; do
@@ -45,7 +42,7 @@ wait_until $gone_s is_gone "$guard"
 
 section "and while nothing leads to the other host"
 start_run
-kill -STOP $(serving_on fb1)
+kill -STOP "$(serving_on fb1)"
 mv "$work/agent" "$work/no_agent"
 kill -KILL $run
 wait $run 2>/dev/null || true

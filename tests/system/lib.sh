@@ -103,7 +103,21 @@ all_exist() {
 # is_gone PID: zombies are gone too.
 is_gone() { ! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status"; }
 
-# Of a laboratory host (tests/lab/hosts.sh).
+# The laboratory (tests/lab), of which nothing stays behind the test. Its hosts are fb0, fb1, ...
+
+start_hosts() { # COUNT: their names stand in $work/hostfile, too
+  export FOREBAY_LAB=$work/lab
+  on_exit+=("$lab/hosts.sh down")
+  "$lab/hosts.sh" up "$1"
+  seq -f 'fb%g' 0 $(($1 - 1)) >"$work/hostfile"
+}
+
+start_slurm() { # COUNT: nodes of a Slurm
+  export FOREBAY_LAB=$work/lab OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  on_exit+=("$lab/slurm.sh down")
+  "$lab/slurm.sh" up "$1"
+  eval "$("$lab/slurm.sh" env)"
+}
 
 # serving_on HOST [PROGRAM]: its processes of this program (forebay itself) that have the word `serve` among their arguments.
 serving_on() {

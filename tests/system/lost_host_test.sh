@@ -5,10 +5,7 @@ here=$(dirname "$(readlink -f "$0")")
 [ "$(id -u)" = 0 ] || exec "$here/../lab/as_root.sh" bash "$0"
 source "$here/lib.sh"
 
-export FOREBAY_LAB=$work/lab
-on_exit+=("$lab/hosts.sh down")
-"$lab/hosts.sh" up 3
-printf 'fb0\nfb1\nfb2\n' >"$work/hostfile"
+start_hosts 3
 
 tree=$work/tree copy=$work/copy
 "$python" "$FOREBAY_SOURCE/tests/cli/restart_dataset.py" "$tree" "$copy" 900

@@ -5,11 +5,7 @@ here=$(dirname "$(readlink -f "$0")")
 [ "$(id -u)" = 0 ] || exec "$here/../lab/as_root.sh" bash "$0"
 source "$here/lib.sh"
 
-export FOREBAY_LAB=$work/lab
-on_exit+=("$lab/slurm.sh down")
-"$lab/slurm.sh" up 3
-eval "$("$lab/slurm.sh" env)"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+start_slurm 3
 
 tree=$work/tree copy=$work/copy
 "$python" "$FOREBAY_SOURCE/tests/cli/restart_dataset.py" "$tree" "$copy" 600

@@ -5,12 +5,8 @@ here=$(dirname "$(readlink -f "$0")")
 [ "$(id -u)" = 0 ] || exec "$here/../lab/as_root.sh" bash "$0"
 source "$here/lib.sh"
 
-export FOREBAY_LAB=$work/lab
-on_exit+=("$lab/slurm.sh down")
-"$lab/slurm.sh" up 3
-eval "$("$lab/slurm.sh" env)"
-PATH=$(dirname "$forebay"):$PATH
-export PATH OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+start_slurm 3
+export PATH=$(dirname "$forebay"):$PATH
 
 tree=$work/tree
 bash "$here/make_tree.sh" "$tree" 1500
