@@ -10,7 +10,7 @@ tree=$work/tree
 mkdir "$tree"
 for number in $(seq 50); do echo "file $number" >"$tree/$number"; done
 
-# How commands reach other hosts; the test can take it away.
+# How commands reach other hosts; the test can make it one that cannot be started.
 printf '#!/bin/sh\nexec "%s/hosts.sh" rsh "$@"\n' "$lab" >"$work/agent"
 chmod +x "$work/agent"
 
@@ -43,7 +43,7 @@ wait_until $gone_s is_gone "$guard"
 section "and while nothing leads to the other host"
 start_run
 kill -STOP "$(serving_on fb1)"
-mv "$work/agent" "$work/no_agent"
+echo '#!/no/such/interpreter' >"$work/agent"
 kill -KILL $run
 wait $run 2>/dev/null || true
 wait_until $gone_s nothing_on fb0 || { serving_on fb0; sessions_on fb0; }
