@@ -12,7 +12,7 @@
 #include "buffer/object_store.hpp"
 #include "buffer/part_file.hpp"
 #include "common/chunk.hpp"
-#include "scratch_directory.hpp"
+#include "common/scratch_directory.hpp"
 
 namespace forebay {
 
