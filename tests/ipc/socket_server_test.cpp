@@ -18,6 +18,8 @@
 #include <optional>
 #include <thread>
 
+#include "ipc/client_packets.hpp"
+
 namespace forebay {
 namespace {
 
@@ -100,12 +102,6 @@ class NoMoreDescriptors {
   rlimit before_{};
 };
 
-struct Reply {
-  MessageKind kind;
-  std::string body;
-  UniqueFd descriptor;
-};
-
 class Client {
  public:
   explicit Client(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) {
@@ -116,42 +112,13 @@ class Client {
     FOREBAY_CHECK(::connect(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
   }
   void send_bytes(std::string_view bytes) { ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL); }
-  void send(MessageKind kind, std::string_view body) {
-    MessageHeader header{kMessageMagic, kMessageVersion, static_cast<std::uint16_t>(kind),
-                         static_cast<std::uint32_t>(body.size()), 0};
-    std::string packet(reinterpret_cast<const char*>(&header), sizeof header);
-    send_bytes(packet.append(body));
-  }
+  void send(MessageKind kind, std::string_view body) { send_bytes(test::request_packet(kind, body)); }
   void ask_for(std::uint32_t entry) {
     const std::uint32_t words[4] = {0, entry, 0, 0};
     send(MessageKind::materialise, {reinterpret_cast<const char*>(words), sizeof words});
   }
   // Nothing when the server closed the connection.
-  std::optional<Reply> receive() {
-    std::string packet(kMessageBytesMax, '\0');
-    iovec part{packet.data(), packet.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    const auto got = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
-    if (got < static_cast<ssize_t>(sizeof(MessageHeader))) {
-      return std::nullopt;
-    }
-    MessageHeader header;
-    std::memcpy(&header, packet.data(), sizeof header);
-    Reply reply{static_cast<MessageKind>(header.kind),
-                packet.substr(sizeof header, static_cast<std::size_t>(got) - sizeof header),
-                {}};
-    if (const cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
-      reply.descriptor.reset(fd);
-    }
-    return reply;
-  }
+  std::optional<test::Reply> receive() { return test::receive_packet(socket_.get()); }
 
  private:
   UniqueFd socket_;

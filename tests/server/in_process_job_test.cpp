@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "catalog/catalog.hpp"
+#include "ipc/client_packets.hpp"
 #include "server/job_lab.hpp"
 
 namespace forebay {
@@ -22,51 +23,23 @@ namespace fs = std::filesystem;
 
 constexpr int kFiles = 24;
 
-struct Reply {
-  MessageKind kind = MessageKind::failed;
-  std::string body;
-  UniqueFd descriptor;
-};
-
 // Sends one request and reads to its end. Nothing when the server closed the connection first.
-std::optional<Reply> ask(int socket, MessageKind kind, std::string_view body) {
-  const MessageHeader header{kMessageMagic, kMessageVersion, static_cast<std::uint16_t>(kind),
-                             static_cast<std::uint32_t>(body.size()), 0};
-  std::string packet(reinterpret_cast<const char*>(&header), sizeof header);
-  packet += body;
+std::optional<test::Reply> ask(int socket, MessageKind kind, std::string_view body) {
+  const auto packet = test::request_packet(kind, body);
   if (::send(socket, packet.data(), packet.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(packet.size())) {
     return std::nullopt;
   }
-  Reply reply;
-  while (true) {
-    std::string into(kMessageBytesMax, '\0');
-    iovec part{into.data(), into.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    const auto got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    if (got < static_cast<ssize_t>(sizeof header)) {
-      return std::nullopt;
+  std::string text;  // In pieces.
+  while (auto reply = test::receive_packet(socket)) {
+    if (reply->kind != MessageKind::working) {
+      text += reply->body;
     }
-    if (const cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
-      reply.descriptor.reset(fd);
-    }
-    MessageHeader answer;
-    std::memcpy(&answer, into.data(), sizeof answer);
-    reply.kind = static_cast<MessageKind>(answer.kind);
-    reply.body.append(into, sizeof answer, static_cast<std::size_t>(got) - sizeof answer);
-    if (reply.kind == MessageKind::done || reply.kind == MessageKind::failed) {
+    if (reply->kind == MessageKind::done || reply->kind == MessageKind::failed) {
+      reply->body = std::move(text);
       return reply;
     }
-    if (reply.kind == MessageKind::working) {
-      reply.body.clear();
-    }
   }
+  return std::nullopt;
 }
 
 template <typename Request>
