@@ -74,6 +74,8 @@ class Origin {
   // a URL.
   [[nodiscard]] virtual const std::string& canonical_name() const = 0;
   [[nodiscard]] virtual bool is_posix() const = 0;
+  // Whether a call that failed was tried as often as is right, until the settings' deadline.
+  [[nodiscard]] virtual bool retries_itself() const { return false; }
   // Codes: not_found, permission, io_error.
   virtual Result<OriginAttributes> root_attributes() = 0;
   virtual Result<DirectoryListing> list(const std::string& directory) = 0;

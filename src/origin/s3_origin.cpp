@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -11,9 +12,12 @@
 #include "common/log.hpp"
 #include "origin/store_attributes.hpp"
 #include "s3/key_paths.hpp"
+#include "s3/parallel_listing.hpp"
 
 namespace forebay {
 namespace {
+
+constexpr unsigned kListingThreads = 8;  // of one directory
 
 class S3Reader final : public OriginReader {
  public:
@@ -92,28 +96,25 @@ Result<DirectoryListing> S3Origin::list(const std::string& directory) {
   std::unordered_set<std::string> directories;
   LeftOut left_out;
   bool any = false;
-  const auto take = [&](const ListPage& page) -> Status {
-    any = any || !page.objects().empty() || !page.prefixes().empty();
-    for (const auto prefix : page.prefixes()) {
-      if (const auto use = use_of_key(prefix.substr(root_bytes), 0); is_left_out(use)) {
-        left_out.note(use, prefix);
-      } else {
-        directories.emplace(without_slash(prefix.substr(stem.size())));
-      }
-    }
-    for (const auto& object : page.objects()) {
-      const auto use = use_of_key(object.key.substr(root_bytes), object.size);
-      if (use == KeyUse::file) {
-        listing.names.push_back(file_named(std::string(object.key.substr(stem.size())),
-                                           std::string(object.key.substr(root_bytes)), object));
-      } else if (is_left_out(use)) {
-        left_out.note(use, object.key);
-      }
+  const auto take = [&](const ListedObject& object, bool is_prefix) -> Status {
+    any = true;
+    const auto use = use_of_key(object.key.substr(root_bytes), is_prefix ? 0 : object.size);
+    if (is_left_out(use)) {
+      left_out.note(use, object.key);
+    } else if (is_prefix) {
+      directories.emplace(without_slash(object.key.substr(stem.size())));
+    } else if (use == KeyUse::file) {
+      listing.names.push_back(file_named(std::string(object.key.substr(stem.size())),
+                                         std::string(object.key.substr(root_bytes)), object));
     }
     return {};
   };
-  FOREBAY_TRY(
-      access_->bucket().list({.prefix = stem, .delimiter = "/", .start_after = "", .before = ""}, take));
+  const auto pages = [this](const S3ListQuery& query,
+                            const std::function<Status(const ListPage&)>& take_page) {
+    return access_->bucket().list(query, take_page);
+  };
+  FOREBAY_TRY(list_in_parallel(pages, {.prefix = stem, .delimiter = "/", .start_after = "", .before = ""},
+                               kListingThreads, take));
   if (!any && !stem.empty()) {
     return error_from_errno("there is nothing at " + access_->bucket().url_of(stem), ENOENT);
   }

@@ -1,7 +1,8 @@
 // S3Origin: what a bucket has below a prefix, as a tree of files.
 //
 // A key is a path where it can be one (s3/key_paths.hpp has the rule); what is left out is logged with its
-// reason, one line a directory. A directory is one listing with the delimiter "/". A file's locator is its
+// reason, one line a directory. A directory is one listing with the delimiter "/",
+// a large one by several threads. A file's locator is its
 // ETag, which goes into If-Match of every GET: bytes of another version are never taken.
 #pragma once
 
@@ -20,6 +21,7 @@ class S3Origin final : public Origin {
 
   [[nodiscard]] const std::string& canonical_name() const override { return name_; }
   [[nodiscard]] bool is_posix() const override { return false; }
+  [[nodiscard]] bool retries_itself() const override { return true; }
   Result<OriginAttributes> root_attributes() override;
   Result<DirectoryListing> list(const std::string& directory) override;
   Result<OriginName> look_at(const std::string& path) override;

@@ -30,10 +30,11 @@ Result<DirectoryListing> list_patiently(Origin& origin, const std::string& direc
                                         const std::atomic<bool>& stop) {
   return tried_at_origin([&] { return origin.list(directory); },
                          [&] {
-                           if (!stop) {
-                             std::this_thread::sleep_for(kRetryPause);
+                           if (stop || origin.retries_itself()) {
+                             return false;
                            }
-                           return !stop;
+                           std::this_thread::sleep_for(kRetryPause);
+                           return true;
                          });
 }
 

@@ -200,12 +200,11 @@ Result<std::unique_ptr<OriginReader>> Stager::open_at_origin(const Flight& fligh
   const StagedDataset& set = dataset(flight.ref.object);
   const CatalogEntry& entry = set.view().entry(flight.ref.object.entry);
   const std::string path = set.catalog->path_of(flight.ref.object.entry);
-  for (int attempt = 1;; ++attempt) {
-    auto opened = set.origin->open(path, entry, {set.view().locator(entry), set.view().locator_bytes(entry)});
-    if (opened.ok() || attempt == kOriginAttempts || !may_pass(opened.error()) || stopping_) {
-      return opened;
-    }
-  }
+  return tried_at_origin(
+      [&] {
+        return set.origin->open(path, entry, {set.view().locator(entry), set.view().locator_bytes(entry)});
+      },
+      [&] { return !stopping_ && !set.origin->retries_itself(); });
 }
 
 void Stager::read_origin(const FlightPtr& flight) {
@@ -259,14 +258,14 @@ Status Stager::copy_origin_chunk(Flight& flight, std::uint32_t chunk) {
     spare.reset(new std::byte[bytes]);
   }
   const std::span<std::byte> into = spare ? std::span(spare.get(), bytes) : buffer.first(bytes);
-  Status read;
-  for (int attempt = 0; attempt < kOriginAttempts; ++attempt) {
-    read = flight.reader->read(flight.chunk_offset(chunk), into);
-    if (read.ok() || read.error().errno_value == ESTALE || !may_pass(read.error())) {
-      break;
-    }
-  }
-  FOREBAY_TRY(read);
+  bool is_stale = false;  // Only opening anew helps.
+  const auto read_once = [&] {
+    Status read = flight.reader->read(flight.chunk_offset(chunk), into);
+    is_stale = !read.ok() && read.error().errno_value == ESTALE;
+    return read;
+  };
+  FOREBAY_TRY(tried_at_origin(
+      read_once, [&] { return !is_stale && !dataset(flight.ref.object).origin->retries_itself(); }));
   parts_.counters.origin_bytes_read.fetch_add(bytes, std::memory_order_relaxed);
   return flight.landing->write_chunk(flight.chunk_offset(chunk), into);
 }
