@@ -78,6 +78,58 @@ expect_ls "a profile" 0 --s3-profile store s3://data
 expect_ls "no such profile" 2 --s3-profile shop s3://data
 expect_said "no such profile" "no AWS profile 'shop'"
 
+section "staged for programs at a path that is nowhere"
+[ ! -e /data ] || skip_mount=$(mktemp -u -d /forebay-test-XXXXXX)
+mount=${skip_mount:-/data}/set
+expect_ls "what there is to read" 0 -r --json s3://data
+"$python" -c 'import json, sys
+for line in sys.stdin:
+    r = json.loads(line)
+    if r["type"] == "file":
+        print(r["etag"].strip("\""), " ./" + r["path"], sep=" ")' <"$work/ls.out" | LC_ALL=C sort -k 2 >"$work/etags"
+stage() { # OPTIONS... -- COMMAND
+  FOREBAY_DIR=$work "$forebay" run --nodes 3 --buffer "$work/buffer" --stage "s3://data=$mount" --prefetch wait --report "$work/report" "$@" 2>"$work/run.err"
+}
+# The store's ETags of such objects are their MD5: every byte is compared with what another program put there.
+stage -- sh -c "cd $mount && find . -type f -print0 | xargs -0 md5sum" >"$work/sums" || fail "staged from the store" "$(cat "$work/run.err")"
+sed 's/  / /' "$work/sums" | LC_ALL=C sort -k 2 >"$work/sums.sorted"
+sed -i 's/  */ /' "$work/etags"
+expect_same "every byte of every object" "$work/etags" "$work/sums.sorted"
+expect_report "each object came once" "$work/report" "r['dataset_objects'] == $objects + 11 and r['origin_read_ratio'] == 1.0 and r['failures'] == 0 and r['errors'] == 0"
+grep -q 'left out: s3://data/both (also a directory)' "$work/run.err" || fail "what is left out is said" "$(head -n 20 "$work/run.err")"
+stage --quiet -- "$python" -c "
+import mmap, os, stat
+mount = '$mount'
+assert sorted(os.listdir(mount + '/flat'))[:2] == ['000000', '000001'] and len(os.listdir(mount + '/flat')) == $objects
+info = os.stat(mount + '/large')
+assert (info.st_size, stat.filemode(info.st_mode), info.st_nlink) == (5000000, '-r--r--r--', 1), info
+assert abs(info.st_mtime - __import__('time').time()) < 3600 and info.st_ino > 0, info
+with open(mount + '/large', 'rb') as large:
+    mapped = mmap.mmap(large.fileno(), 0, prot=mmap.PROT_READ)
+    assert all(mapped[i] == i % 251 for i in range(0, 5000000, 997))
+for what in (lambda: open(mount + '/large', 'w'), lambda: os.unlink(mount + '/large')):
+    try:
+        what()
+        raise SystemExit('a dataset of a store was changed')
+    except OSError as refused:
+        assert refused.errno == 30, refused
+" || fail "what programs see" "$(cat "$work/run.err")"
+expect_report "a warm restart asks the store for names alone" "$work/report" "r['origin_read_ratio'] == 0"
+
+section "what changes while it is read is refused, and what cannot be staged is not run"
+FOREBAY_DIR=$work "$forebay" run --nodes 2 --quiet --stage "s3://data/flat=$mount" --prefetch off --buffer "$work/cold" -- sh -c "
+  cat $mount/000001 >/dev/null &&
+  env -u LD_PRELOAD curl -sf --aws-sigv4 aws:amz:us-east-1:s3 -u '$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY' -T - '$AWS_ENDPOINT_URL/data/flat/000002' <<<changed &&
+  { cat $mount/000002; true; }" >"$work/cold.out" 2>"$work/cold.err" || fail "a changed object" "$(cat "$work/cold.err")"
+grep -q 'Stale file handle' "$work/cold.err" || fail "a changed object is refused" "$(cat "$work/cold.err")"
+expect_equal "nothing of the new version" "" "$(cat "$work/cold.out")"
+code=0
+AWS_SECRET_ACCESS_KEY=wrong/secret "$forebay" run --nodes 2 --stage "s3://data=$mount" --buffer "$work/none" -- touch "$work/was-run" 2>"$work/none.err" || code=$?
+cat "$work/run.err" "$work/cold.err" "$work/none.err" >>"$work/all.err"
+expect_equal "a wrong secret ends the run" 1 "$code"
+[ ! -e "$work/was-run" ] || fail "the command was run without its dataset"
+grep -q 'SignatureDoesNotMatch' "$work/none.err" || fail "a wrong secret is said" "$(cat "$work/none.err")"
+
 section "a clock that is two hours wrong"
 for offset in +2h -2h; do
   before=(faketime --exclude-monotonic -f "$offset")
