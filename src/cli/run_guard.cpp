@@ -44,7 +44,8 @@ void end_servers(const std::string& session_id, const Launcher& launcher) {
       survey_nodes(loop.value(), launcher, {session_id, true});
     }
   }
-  // And the claim of the `run` that was killed, which servers could not lock while others of them looked at it.
+  // And the claim of the `run` that was killed, which servers could not lock while others of them looked at
+  // it.
   sweep_left_over_directories(sessions_directory());
 }
 

@@ -2,8 +2,8 @@
 //
 // A process beside `run` that waits for it to end. The command itself is told by its parent-death signal;
 // what the command started is found by a variable in its environment, because its parents may be gone by
-// then. The servers are told by the end of their input; this looks after those that cannot hear it, on all nodes,
-// and after their sessions.
+// then. The servers are told by the end of their input; this looks after those that cannot hear it, on all
+// nodes, and after their sessions.
 #pragma once
 
 #include <sys/types.h>
