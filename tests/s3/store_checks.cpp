@@ -5,13 +5,17 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <ctime>
 #include <map>
 #include <set>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include "s3/key_paths.hpp"
+#include "s3/parallel_listing.hpp"
 #include "s3/s3_bucket.hpp"
 #include "web/header_text.hpp"
 
@@ -146,6 +150,43 @@ BOOST_AUTO_TEST_CASE(a_flat_prefix_is_listed_whole_in_order_page_by_page) {
   BOOST_TEST(store.client.counts().attempts == pages);
   BOOST_TEST(pages <= number / 1000 + 1);
   BOOST_TEST(store.client.counts().connections == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(many_threads_list_a_flat_prefix_as_one_does_with_few_more_requests) {
+  const std::size_t number = std::stoul(variable("TEST_OBJECTS"));
+  S3ListQuery query;
+  query.prefix = "flat/";
+  for (const unsigned threads : {1U, 4U, 16U}) {
+    Store store;
+    const auto begun = std::chrono::steady_clock::now();
+    const ListPages pages = [&](const auto& one, const auto& take) { return store.bucket->list(one, take); };
+    std::size_t count = 0;
+    const auto listed =
+        list_in_parallel(pages, query, threads, [&](const ListedObject& object, bool is_prefix) -> Status {
+          const auto expected = fmt::format("flat/{:06}", count++);
+          return is_prefix || object.key != expected ? Status(Error{Code::corrupt, expected}) : Status();
+        });
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
+    const auto requests = store.client.counts().attempts;
+    fmt::print("{} keys by {} threads: {} requests, {:.2f} s\n", number, threads, requests, taken.count());
+    BOOST_TEST(listed.ok(), (listed.ok() ? "" : listed.error().text));
+    BOOST_TEST(count == number);
+    BOOST_TEST(requests <= number / 1000 * 3 / 2 + 2 * threads + 2);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(many_threads_list_one_level_as_one_does) {
+  Store store;
+  S3ListQuery query;
+  query.delimiter = "/";
+  std::set<std::string> names;
+  const ListPages pages = [&](const auto& one, const auto& take) { return store.bucket->list(one, take); };
+  BOOST_TEST(list_in_parallel(pages, query, 8, [&](const ListedObject& object, bool is_prefix) {
+               BOOST_TEST(names.emplace(object.key).second, object.key);
+               BOOST_TEST(is_prefix == object.key.ends_with('/'), object.key);
+               return Status();
+             }).ok());
+  BOOST_TEST(names.size() == 19u);
 }
 
 BOOST_AUTO_TEST_CASE(ranges_are_the_bytes_asked_for_by_many_threads_at_once) {
