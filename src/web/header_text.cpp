@@ -5,6 +5,8 @@
 #include <charconv>
 #include <limits>
 
+#include <fmt/format.h>
+
 namespace forebay {
 namespace {
 
@@ -135,6 +137,18 @@ std::optional<std::int64_t> parse_http_date(std::string_view text) noexcept {
     return std::nullopt;
   }
   return seconds_of({*year, static_cast<int>(month - kMonths.begin()) + 1, *day, *hour, *minute, *second});
+}
+
+std::string http_date(std::int64_t seconds) {
+  constexpr std::array<const char*, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  const std::chrono::sys_seconds time{std::chrono::seconds(seconds)};
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss clock{time - day};
+  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+                     kDays[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
+                     kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 std::optional<std::int64_t> parse_iso_time(std::string_view text) noexcept {

@@ -28,6 +28,8 @@ struct ContentRange {
 
 // "Sun, 06 Nov 1994 08:49:37 GMT" (IMF-fixdate, RFC 9110, 5.6.7) in seconds since 1970 UTC.
 [[nodiscard]] std::optional<std::int64_t> parse_http_date(std::string_view text) noexcept;
+// The other way, of 0 (1970) to the end of 2200.
+[[nodiscard]] std::string http_date(std::int64_t seconds);
 // "2009-10-12T17:50:30.000Z", fraction of up to 9 digits or none, in ns since 1970 UTC. Years 1970 to 2200.
 [[nodiscard]] std::optional<std::int64_t> parse_iso_time(std::string_view text) noexcept;
 

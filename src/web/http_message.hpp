@@ -35,7 +35,8 @@ struct HttpRequest {
   // The version that is wanted, as ETag says it, with or without its quotes; another one is Code::changed.
   std::string if_match;
   std::size_t text_bytes_max = 16u << 20;  // a longer body is refused
-  bool follows_redirects = false;          // never from https to http
+  // Never from https to http; from http to another host never either, from https to any.
+  bool follows_redirects = false;
   bool avoids_proxy = false;               // for services of the machine itself
   std::chrono::milliseconds deadline{0};   // for all attempts together; 0: the client's
 };

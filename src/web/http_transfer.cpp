@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "web/header_text.hpp"
+#include "web/url.hpp"
 
 namespace forebay {
 namespace {
@@ -74,6 +75,7 @@ void HttpTransfer::begin() {
   response_.status = 0;
   response_.headers.clear();
   response_.text.clear();
+  asked_url_ = request_.url;
   failure_.reset();
   is_error_cut_ = false;
   attempt_bytes_ = 0;
@@ -125,9 +127,38 @@ bool HttpTransfer::take_header(std::string_view line) {
   if (line != "\r\n" && line != "\n") {
     return true;
   }
+  if (is_followed()) {
+    return check_redirect();
+  }
   const bool is_interim = response_.status >= 100 && response_.status < 200;
   // Trailers of a chunked body end with an empty line as well.
-  return is_interim || is_followed() || attempt_bytes_ > 0 || check_headers();
+  return is_interim || attempt_bytes_ > 0 || check_headers();
+}
+
+bool HttpTransfer::check_redirect() {
+  const auto location = response_.headers.find("Location");
+  const auto is_tls = equal_ignoring_case(asked_url_.substr(0, 6), "https:");
+  std::string target(location);
+  if (target.starts_with("//")) {
+    target = (is_tls ? "https:" : "http:") + target;
+  } else if (target.find("://") >= std::min(target.find_first_of("/?#"), target.size())) {
+    return true;  // On the same host.
+  }
+  const auto here = parse_url(asked_url_);
+  const auto there = parse_url(target);
+  if (!here.ok() || !there.ok()) {
+    return refuse(FailureKind::misbehaved, Code::io_error, EIO, "a redirect to what is no address");
+  }
+  const auto name_of = [](const std::string& host) {
+    return host.ends_with(']') ? host : host.substr(0, host.rfind(':'));  // Without the port.
+  };
+  if (!is_tls && !equal_ignoring_case(name_of(here->host), name_of(there->host))) {
+    return refuse(
+        FailureKind::final_answer, Code::io_error, EIO,
+        fmt::format("a redirect to another host, {}, which is followed over https alone", there->host));
+  }
+  asked_url_ = std::move(target);
+  return true;
 }
 
 bool HttpTransfer::check_headers() {

@@ -52,6 +52,7 @@ class HttpTransfer {
   bool take_body(std::string_view bytes);
   // When the headers are complete.
   bool check_headers();
+  bool check_redirect();
   bool check_range();
   [[nodiscard]] bool is_success() const noexcept { return response_.status >= 200 && response_.status < 300; }
   [[nodiscard]] bool is_followed() const noexcept;
@@ -62,6 +63,7 @@ class HttpTransfer {
   HttpResponse response_;
   std::optional<HttpFailure> failure_;  // found by ourselves in this attempt
   bool is_error_cut_ = false;
+  std::string asked_url_;       // where this attempt's redirects have led
   std::uint64_t received_ = 0;  // of the range, from its start, all attempts
   std::uint64_t attempt_bytes_ = 0;
   std::uint64_t error_bytes_ = 0;

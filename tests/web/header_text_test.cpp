@@ -57,6 +57,8 @@ BOOST_AUTO_TEST_CASE(a_content_range_that_cannot_be_is_refused) {
 
 BOOST_AUTO_TEST_CASE(dates_are_seconds_since_1970) {
   BOOST_TEST(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").value() == 784111777);
+  BOOST_TEST(http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT");
+  BOOST_TEST(http_date(0) == "Thu, 01 Jan 1970 00:00:00 GMT");
   BOOST_TEST(parse_http_date("Thu, 29 Feb 2024 00:00:00 GMT").value() == 1709164800);
   for (const auto* text :
        {"", "Sun, 06 Nov 1994 08:49:37 UTC", "Thu, 29 Feb 2023 00:00:00 GMT", "Sun, 06 Now 1994 08:49:37 GMT",

@@ -9,6 +9,7 @@
 
 #include "web/http_client.hpp"
 #include "web/python_server.hpp"
+#include "web/url.hpp"
 
 using namespace forebay;
 using std::chrono::milliseconds;
@@ -335,6 +336,24 @@ BOOST_AUTO_TEST_CASE(redirects_are_followed_only_where_that_is_asked) {
   request.url = server().url("circle", "fault=circle");
   BOOST_TEST(!web.client.perform(request).ok());
   BOOST_TEST(web.seen("circle").size() == 6u);
+}
+
+BOOST_AUTO_TEST_CASE(without_tls_no_redirect_leads_to_another_host) {
+  Web web;
+  HttpRequest request;
+  request.follows_redirects = true;
+  const auto here = server().url("at_home");
+  auto elsewhere = here;
+  elsewhere.replace(elsewhere.find("127.0.0.1"), 9, "localhost");
+  request.url = server().url("away", "fault=redirect&to=" + percent_encoded(elsewhere));
+  const auto answer = web.client.perform(request);
+  BOOST_TEST_REQUIRE(!answer.ok());
+  BOOST_TEST(answer.error().text.find("redirect to another host, localhost:") != std::string::npos,
+             answer.error().text);
+  BOOST_TEST(web.seen("at_home").size() == 0u);
+  request.url = server().url("around", "fault=redirect&to=" + percent_encoded(here));
+  BOOST_TEST(web.client.perform(request).ok());
+  BOOST_TEST(web.seen("at_home").size() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(nobody_listening_is_unavailable) {
