@@ -118,7 +118,6 @@ std::optional<ContentRange> parse_content_range(std::string_view text) noexcept 
 }
 
 std::optional<std::int64_t> parse_http_date(std::string_view text) noexcept {
-  CivilTime time;
   if (text.size() != 29 || text.substr(3, 2) != ", " || !text.ends_with(" GMT")) {
     return std::nullopt;
   }
