@@ -74,7 +74,7 @@ std::string absolute_path(std::string_view path, const std::string& working_dire
 }
 
 bool is_url(std::string_view origin) noexcept {
-  return origin.find("://") != std::string_view::npos;
+  return origin.find("://") != std::string_view::npos || origin.starts_with(kManifestPrefix);
 }
 
 Result<StageSpec> parse_stage(std::string_view text, const std::string& working_directory) {
@@ -90,7 +90,15 @@ Result<StageSpec> parse_stage(std::string_view text, const std::string& working_
   }
   StageSpec spec;
   // Not normalised: the kernel resolves `..` behind a link, text cannot.
-  spec.origin = is_url(origin) || origin.starts_with('/') ? origin : working_directory + "/" + origin;
+  const bool is_manifest = origin.starts_with(kManifestPrefix);
+  const auto place = origin.substr(is_manifest ? kManifestPrefix.size() : 0);
+  if (is_manifest && place.empty()) {
+    return Error{Code::bad_argument,
+                 fmt::format("'{}' names no manifest (it is empty) write manifest:URL=/MOUNT", text)};
+  }
+  spec.origin = place.find("://") != std::string::npos || place.starts_with('/')
+                    ? origin
+                    : std::string(is_manifest ? kManifestPrefix : "") + working_directory + "/" + place;
   if (is_url(origin) && !separator) {
     return Error{Code::bad_argument,
                  fmt::format("'{}' has no mount (it is not a directory) write ORIGIN=/MOUNT", text)};

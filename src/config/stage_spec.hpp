@@ -2,7 +2,8 @@
 //
 // ORIGIN is where the data lives, MOUNT the path applications use; without it, applications use ORIGIN's own
 // path. The last `=` that a `/` follows separates the two, so that `/data/dt=2024` needs no care; `\=` is a
-// literal `=`, and before an `=` `\\` is a literal backslash.
+// literal `=`, and before an `=` `\\` is a literal backslash. ORIGIN may be a URL, or `manifest:` and the URL
+// or path of a manifest; these need a MOUNT. A directory of such a name is `./manifest:...`.
 #pragma once
 
 #include <span>
@@ -14,8 +15,11 @@
 
 namespace forebay {
 
+// What an origin begins with that is a manifest, of a URL or an absolute path.
+inline constexpr std::string_view kManifestPrefix = "manifest:";
+
 struct StageSpec {
-  std::string origin;  // absolute, links not resolved; or a URL
+  std::string origin;  // absolute, links not resolved; or a URL; or either behind `manifest:`
   std::string mount;   // absolute, normalised, without trailing slash, links not resolved
   friend bool operator==(const StageSpec&, const StageSpec&) = default;
 };
@@ -29,7 +33,7 @@ std::string stage_text(const StageSpec& spec);
 // to another, more than kDatasetsMax).
 Status check_stages(std::span<const StageSpec> stages);
 
-// Whether an origin is a store behind an address: nothing of it is in any file system.
+// Whether an origin is a store behind an address, or a manifest: nothing of it is in any file system.
 [[nodiscard]] bool is_url(std::string_view origin) noexcept;
 
 // `path` below `working_directory` made absolute, without `.`, `..`, doubled or trailing slashes; links are

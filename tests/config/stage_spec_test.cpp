@@ -24,6 +24,13 @@ BOOST_AUTO_TEST_CASE(a_relative_path_is_below_the_working_directory) {
   BOOST_TEST(parsed("./a/../set").origin == "/home/me/./a/../set", "links are the kernel's to resolve");
 }
 
+BOOST_AUTO_TEST_CASE(a_manifest_is_named_by_its_address_or_path) {
+  BOOST_TEST((parsed("manifest:files=/data") == StageSpec{"manifest:/home/me/files", "/data"}));
+  BOOST_TEST((parsed("manifest:/a/files=/data") == StageSpec{"manifest:/a/files", "/data"}));
+  BOOST_TEST((parsed("manifest:https://host/m=/data") == StageSpec{"manifest:https://host/m", "/data"}));
+  BOOST_TEST(parsed("./manifest:files").origin == "/home/me/./manifest:files");
+}
+
 BOOST_AUTO_TEST_CASE(the_mount_stands_behind_the_last_equals_sign_before_a_slash) {
   BOOST_TEST((parsed("/lustre/set=/data") == StageSpec{"/lustre/set", "/data"}));
   BOOST_TEST((parsed("/lustre/dt=2024") == StageSpec{"/lustre/dt=2024", "/lustre/dt=2024"}));
@@ -43,7 +50,8 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_read_back) {
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_staged_is_refused) {
-  for (const auto* text : {"", "=/data", "/", "/set=/", "s3://bucket"}) {
+  for (const auto* text :
+       {"", "=/data", "/", "/set=/", "s3://bucket", "manifest:=/x", "manifest:http://host/m"}) {
     BOOST_TEST((parse_stage(text, "/home/me").error().code == Code::bad_argument), text);
   }
   BOOST_TEST(!parse_stage("/" + std::string(2000, 'x'), "/").ok());

@@ -21,6 +21,7 @@ std::vector<std::string> seeds() {
           "/data/a=/mnt/b",
           "relative/../x=/mnt/./y//z/",
           "s3://bucket/prefix=/mnt/s3",
+          "manifest:files=/mnt/files",
           "/odd\\=/name=/mnt/\\=",
           "back\\slash\\\\=/mnt/x",
           "/a=/mnt/a\n/b=/mnt/b\n/c=/mnt/a/0"};
@@ -38,7 +39,8 @@ bool run(std::string_view input) {
       FOREBAY_CHECK(spec->origin.size() < kMountBytesMax);
       FOREBAY_CHECK(spec->origin.find('\0') == std::string::npos);
       FOREBAY_CHECK(spec->mount.find('\0') == std::string::npos);
-      FOREBAY_CHECK(spec->origin.starts_with('/') || spec->origin.find("://") != std::string::npos);
+      FOREBAY_CHECK(spec->origin.starts_with('/') || spec->origin.starts_with("manifest:/") ||
+                    spec->origin.find("://") != std::string::npos);
       const auto again = parse_stage(stage_text(*spec), "/elsewhere");
       FOREBAY_CHECK(again.ok() && *again == *spec);
       specs.push_back(*spec);
