@@ -16,7 +16,7 @@ declare -A group=(
   [fuzz]="clang libclang-rt-14-dev libomp-dev"
   [test]="libboost-test-dev openssl rsync fio strace bindfs libfuse3-dev fuse3 iproute2 procps hdf5-tools python3 python3-h5py python3-numpy
           python3-torch munge slurm-wlm busybox-static libjemalloc2 libtcmalloc-minimal4 libfaketime faketime
-          radosgw ceph-mon ceph-osd ceph-common curl
+          radosgw ceph-mon ceph-osd ceph-common curl nginx-light
           libpython3.11-testsuite python3-pytest python3-tables"
 )
 
