@@ -25,6 +25,7 @@ class HttpOrigin final : public Origin {
   // The URL with a '/' at its end.
   [[nodiscard]] const std::string& canonical_name() const override { return root_; }
   [[nodiscard]] bool is_posix() const override { return false; }
+  [[nodiscard]] bool retries_itself() const override { return true; }
   Result<OriginAttributes> root_attributes() override;
   // Forbidden pages below the root make a directory that is not listable; at the root they are an Error.
   // Codes: those of HttpClient::perform(), io_error (no index page).

@@ -15,7 +15,7 @@
 namespace forebay {
 namespace {
 
-bool is_url(std::string_view place) {
+bool is_address(std::string_view place) {
   return place.find("://") != std::string_view::npos;
 }
 
@@ -45,7 +45,7 @@ HttpObjects::Wanted wanted(std::string_view name, const UrlManifest::File& file)
 Result<std::unique_ptr<ManifestOrigin>> ManifestOrigin::open(const std::string& name,
                                                              const StoreSettings& settings) {
   const auto place = name.starts_with(kManifestPrefix) ? name.substr(kManifestPrefix.size()) : std::string();
-  if (is_url(place)) {
+  if (is_address(place)) {
     FOREBAY_ASSIGN(parts, parse_url(place));
     if (place.find_first_of("?#") != std::string::npos || parts.path.empty() || parts.path.ends_with('/')) {
       return Error{Code::bad_argument,
@@ -62,7 +62,7 @@ Result<std::unique_ptr<ManifestOrigin>> ManifestOrigin::open(const std::string& 
 
 Result<UrlManifest> ManifestOrigin::read_manifest() {
   const auto place = this->place();
-  if (is_url(place)) {
+  if (is_address(place)) {
     FOREBAY_ASSIGN(response, objects_.get(place, kManifestBytesMax));
     return UrlManifest::parse(response.text, place.substr(0, place.rfind('/') + 1), place);
   }

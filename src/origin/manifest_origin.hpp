@@ -26,6 +26,7 @@ class ManifestOrigin final : public Origin {
   // `name` as it was given.
   [[nodiscard]] const std::string& canonical_name() const override { return name_; }
   [[nodiscard]] bool is_posix() const override { return false; }
+  [[nodiscard]] bool retries_itself() const override { return true; }
   Result<OriginAttributes> root_attributes() override;
   // Codes of these two: those of HttpClient::perform(), bad_argument (of UrlManifest::parse()), not_found.
   Result<DirectoryListing> list(const std::string& directory) override;

@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include "config/stage_spec.hpp"
+#include "origin/http_origin.hpp"
+#include "origin/manifest_origin.hpp"
 #include "origin/origin.hpp"
 #include "origin/posix_origin.hpp"
 #include "origin/s3_access.hpp"
@@ -18,10 +21,18 @@ Result<std::unique_ptr<Origin>> open_origin(const std::string& name, const Store
     FOREBAY_ASSIGN(access, S3Access::open(name, settings));
     return std::unique_ptr<Origin>(std::make_unique<S3Origin>(std::move(access)));
   }
+  if (name.starts_with("http://") || name.starts_with("https://")) {
+    FOREBAY_ASSIGN(origin, HttpOrigin::open(name, settings));
+    return std::unique_ptr<Origin>(std::move(origin));
+  }
+  if (name.starts_with(kManifestPrefix)) {
+    FOREBAY_ASSIGN(origin, ManifestOrigin::open(name, settings));
+    return std::unique_ptr<Origin>(std::move(origin));
+  }
   if (const auto scheme = name.find("://"); scheme != std::string::npos && name.find('/') > scheme) {
-    return Error{Code::bad_argument,
-                 fmt::format("cannot stage {} (unknown scheme '{}') name a directory or s3://BUCKET/PREFIX",
-                             name, name.substr(0, scheme))};
+    return Error{Code::bad_argument, fmt::format("cannot stage {} (unknown scheme '{}') name a directory, "
+                                                 "s3://BUCKET/PREFIX, or an http:// or https:// address",
+                                                 name, name.substr(0, scheme))};
   }
   if (name.empty()) {
     return Error{Code::bad_argument, "cannot stage '' (an empty path) name a directory"};

@@ -92,9 +92,9 @@ class Origin {
   virtual void stop() {}
 };
 
-// The origin that `name` (a `--stage` argument: a directory's path, or s3://BUCKET/PREFIX) means. Of stores
-// nobody is asked yet. Codes: not_found, permission, bad_argument (unknown scheme, not a directory, settings
-// that cannot be).
+// The origin that `name` (a `--stage` argument: a directory's path, s3://BUCKET/PREFIX, an http(s) address,
+// or manifest:PLACE) means. Of stores nobody is asked yet. Codes: not_found, permission, bad_argument
+// (unknown scheme, not a directory, settings that cannot be).
 Result<std::unique_ptr<Origin>> open_origin(const std::string& name, const StoreSettings& settings);
 
 }  // namespace forebay

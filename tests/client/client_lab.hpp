@@ -74,7 +74,7 @@ class ClientLab {
       return;
     }
     const ObjectShape shape{identity_of(entry), entry.size, view().header().stripe_bytes};
-    auto reader = origin_->open(catalog_->path_of(index), entry).value();
+    auto reader = origin_->open(catalog_->path_of(index), entry, {}).value();
     auto landing = store_->begin(shape, shape.bytes).value();
     const std::uint32_t stripes = stripes_of(shape.bytes, shape.stripe_bytes);
     for (std::uint64_t at = 0; at < std::max<std::uint64_t>(shape.bytes, 1); at += kChunkBytes) {

@@ -18,7 +18,7 @@ struct Fixture {
   CatalogEntry entry_of(const std::string& wanted) const {
     CatalogEntry entry{};
     const auto listing = origin->list("");
-    for (const auto& [name, a, target] : listing->names) {
+    for (const auto& [name, a, target, locator] : listing->names) {
       if (name == wanted) {
         entry.size = a.size;
         entry.inode = a.inode;

@@ -195,7 +195,7 @@ class Fixture {
   // False when the origin does not let us: it stays absent.
   bool stage(std::uint32_t entry) {
     const CatalogEntry& object = view().entry(entry);
-    auto reader = origin_->open(catalog_.front().path_of(entry), object);
+    auto reader = origin_->open(catalog_.front().path_of(entry), object, {});
     if (!reader.ok()) {
       return false;
     }

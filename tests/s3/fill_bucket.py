@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""fill_bucket.py BUCKET [NUMBER]: makes BUCKET at AWS_ENDPOINT_URL and puts objects into it.
+"""fill_bucket.py BUCKET [NUMBER | KEY=TEXT]: puts TEXT at KEY of BUCKET, or makes BUCKET at AWS_ENDPOINT_URL and puts objects into it.
 
 First those of ODD_KEYS, each with its own key as bytes; then `large` with 5,000,000 bytes, byte i being i % 251; then NUMBER objects
 "flat/000000" and so on with their number as bytes. It signs by itself, and so is a second opinion on signatures.
@@ -50,6 +50,10 @@ def put(path, body=b""):
 
 def main():
     bucket = sys.argv[1]
+    if "=" in "".join(sys.argv[2:]):
+        key, _, text = sys.argv[2].partition("=")
+        put(f"/{bucket}/{key}", text.encode())
+        return
     number = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     put(f"/{bucket}")
     for key in ODD_KEYS:

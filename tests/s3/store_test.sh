@@ -79,16 +79,17 @@ expect_ls "no such profile" 2 --s3-profile shop s3://data
 expect_said "no such profile" "no AWS profile 'shop'"
 
 section "staged for programs at a path that is nowhere"
+before=(env)
 [ ! -e /data ] || skip_mount=$(mktemp -u -d /forebay-test-XXXXXX)
 mount=${skip_mount:-/data}/set
 expect_ls "what there is to read" 0 -r --json s3://data
-"$python" -c 'import json, sys
+"$python" -c 'import json, sys, urllib.parse
 for line in sys.stdin:
     r = json.loads(line)
     if r["type"] == "file":
-        print(r["etag"].strip("\""), " ./" + r["path"], sep=" ")' <"$work/ls.out" | LC_ALL=C sort -k 2 >"$work/etags"
+        print(r["etag"].strip("\""), " ./" + urllib.parse.unquote(r["path"]), sep=" ")' <"$work/ls.out" | LC_ALL=C sort -k 2 >"$work/etags"
 stage() { # OPTIONS... -- COMMAND
-  FOREBAY_DIR=$work "$forebay" run --nodes 3 --buffer "$work/buffer" --stage "s3://data=$mount" --prefetch wait --report "$work/report" "$@" 2>"$work/run.err"
+  "$forebay" run --nodes 3 --buffer "$work/buffer" --stage "s3://data=$mount" --prefetch wait --report "$work/report" "$@" 2>"$work/run.err"
 }
 # The store's ETags of such objects are their MD5: every byte is compared with what another program put there.
 stage -- sh -c "cd $mount && find . -type f -print0 | xargs -0 md5sum" >"$work/sums" || fail "staged from the store" "$(cat "$work/run.err")"
@@ -117,9 +118,9 @@ for what in (lambda: open(mount + '/large', 'w'), lambda: os.unlink(mount + '/la
 expect_report "a warm restart asks the store for names alone" "$work/report" "r['origin_read_ratio'] == 0"
 
 section "what changes while it is read is refused, and what cannot be staged is not run"
-FOREBAY_DIR=$work "$forebay" run --nodes 2 --quiet --stage "s3://data/flat=$mount" --prefetch off --buffer "$work/cold" -- sh -c "
+"$forebay" run --nodes 2 --quiet --stage "s3://data/flat=$mount" --prefetch off --buffer "$work/cold" -- sh -c "
   cat $mount/000001 >/dev/null &&
-  env -u LD_PRELOAD curl -sf --aws-sigv4 aws:amz:us-east-1:s3 -u '$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY' -T - '$AWS_ENDPOINT_URL/data/flat/000002' <<<changed &&
+  '$python' '$FOREBAY_SOURCE/tests/s3/fill_bucket.py' data flat/000002=changed &&
   { cat $mount/000002; true; }" >"$work/cold.out" 2>"$work/cold.err" || fail "a changed object" "$(cat "$work/cold.err")"
 grep -q 'Stale file handle' "$work/cold.err" || fail "a changed object is refused" "$(cat "$work/cold.err")"
 expect_equal "nothing of the new version" "" "$(cat "$work/cold.out")"
