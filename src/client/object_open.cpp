@@ -79,12 +79,14 @@ void count_hit(const MappedSession& session, HitKind hit) {
                                : counters.opens_origin);
 }
 
-Opened use_origin(const MappedSession& session, Place place, uint64_t ClientCounters::*why, PathText* path) {
+// `refusal`: what an open gives where the origin has no path of its own.
+Opened use_origin(const MappedSession& session, Place place, uint64_t ClientCounters::*why, PathText* path,
+                  int refusal = EIO) {
   ClientCounters& counters = session.counters();
   count(counters.*why);
   count(counters.opens_origin);
   if (!session.dataset_of(place).origin_is_posix) {
-    return {-1, session.dataset_of(place).state.bypassed(session.state_entry(place)) ? ESTALE : EIO};
+    return {-1, session.dataset_of(place).state.bypassed(session.state_entry(place)) ? ESTALE : refusal};
   }
   return {-1, origin_path(session, place, path)};
 }
@@ -163,8 +165,10 @@ Opened open_object(const MappedSession& session, Place place, int flags, PathTex
   if (!here.damaged && (flags & O_PATH) == 0 && is_read_by_stripe(session, place)) {
     return open_by_stripe(session, place, flags, path);
   }
+  int refusal = EIO;
   if (server_answers(session)) {
     const Materialised materialised = request_object(session, place, here.damaged ? kMaterialiseDamaged : 0);
+    refusal = materialised.error != 0 ? materialised.error : EIO;
     if (materialised.fd >= 0) {
       int fd;
       if ((flags & O_PATH) != 0) {
@@ -181,7 +185,7 @@ Opened open_object(const MappedSession& session, Place place, int flags, PathTex
       }
     }
   }
-  return use_origin(session, place, &ClientCounters::failures, path);
+  return use_origin(session, place, &ClientCounters::failures, path, refusal);
 }
 
 }  // namespace forebay

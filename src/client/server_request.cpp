@@ -184,6 +184,25 @@ Answer ask(const MappedSession& session, const void* request, size_t bytes) {
   return answer;
 }
 
+// Which errno an open may give for what a server said. The name is there: a catalog says so.
+int refusal_of(const Reply& reply) {
+  if (reply.header.body_bytes != sizeof(FailedReply) - sizeof(MessageHeader)) {
+    return EIO;
+  }
+  switch (reply.failed.errno_value) {
+    case ENOENT:  // Taken away since it was listed.
+    case ESTALE:
+      return ESTALE;
+    case EACCES:
+    case EPERM:
+      return EACCES;
+    case ETIMEDOUT:
+      return ETIMEDOUT;
+    default:
+      return EIO;
+  }
+}
+
 MessageHeader header_of(MessageKind kind, size_t message_bytes) {
   return {kMessageMagic, kMessageVersion, static_cast<uint16_t>(kind),
           static_cast<uint32_t>(message_bytes - sizeof(MessageHeader)), 0};
@@ -215,16 +234,16 @@ Materialised request_object(const MappedSession& session, Place place, uint32_t 
   request.flags = flags;
   const Answer answer = ask(session, &request, sizeof request);
   if (!answer.done) {
-    return {-1, HitKind::origin};
+    return {-1, HitKind::origin, answer.refused ? refusal_of(answer.reply) : EIO};
   }
   if (answer.fd < 0 || answer.reply.header.body_bytes != sizeof(MaterialiseReply) - sizeof(MessageHeader) ||
       !is_object(session, place, answer.fd)) {
     if (answer.fd >= 0) {
       sys::close(answer.fd);
     }
-    return {-1, HitKind::origin};
+    return {-1, HitKind::origin, EIO};
   }
-  return {answer.fd, static_cast<HitKind>(answer.reply.materialise.hit)};
+  return {answer.fd, static_cast<HitKind>(answer.reply.materialise.hit), 0};
 }
 
 StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t stripe, uint32_t read_ahead) {
