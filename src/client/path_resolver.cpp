@@ -157,8 +157,10 @@ class Walk {
   Outcome relative_to_text(const char* directory, const char* rest);
 
  private:
-  Outcome fail(int error) {
+  Outcome fail(int error) { return fail(error, error); }
+  Outcome fail(int error, int change_error) {
     into_->error = error;
+    into_->change_error = change_error;
     return into_->outcome = Outcome::failed;
   }
   Outcome settle(Place place);
@@ -196,10 +198,13 @@ Outcome Walk::settle(Place place) {
 
 // `rest` begins with the name of what the origin has to judge, in directory `holder`.
 Outcome Walk::leave_to_origin(Place holder, uint32_t entry, const char* rest) {
-  if (!session_.dataset_of(holder).origin_is_posix) {
-    return fail(ENOENT);
-  }
   const bool is_last = *skip_slashes(rest + component_bytes(rest)) == '\0';
+  if (!session_.dataset_of(holder).origin_is_posix) {
+    if (entry != kNoEntry) {
+      return fail(EIO);
+    }
+    return fail(ENOENT, is_last ? EROFS : ENOENT);
+  }
   into_->dataset = holder.dataset;
   into_->entry = is_last ? entry : kNoEntry;
   into_->directory = is_last ? holder.entry : kNoEntry;
@@ -441,7 +446,7 @@ Outcome resolve(const MappedSession& session, int directory, const char* path, F
   const RegionOfPath region = directory == AT_FDCWD ? region_of_working_directory(session, here)
                                                     : region_of_descriptor(session, directory, here);
   if (region.region != Region::unrelated && strnlen(path, PATH_MAX) == PATH_MAX) {
-    into->error = ENAMETOOLONG;
+    into->error = into->change_error = ENAMETOOLONG;
     return into->outcome = Outcome::failed;
   }
   switch (region.region) {

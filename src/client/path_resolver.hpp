@@ -24,7 +24,8 @@ enum class Outcome {
 
 struct Resolution {
   Outcome outcome;
-  int error;
+  int error;         // failed
+  int change_error;  // failed: of a call that makes, replaces or takes away the name
   uint32_t dataset;  // entry, origin
   uint32_t entry;    // entry; origin: what stands there and is left to the origin, kNoEntry when nothing does
   uint32_t

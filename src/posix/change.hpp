@@ -24,8 +24,8 @@ enum class Change {
 // Where to do a change: `directory` and `path` for libc's call.
 class ChangeTarget {
  public:
-  // False when the call fails, with errno set. `follow` as the call does.
-  bool find(int directory, const char* path, Follow follow) {
+  // False when the call, which does `what`, fails, with errno set. `follow` as the call does.
+  bool find(int directory, const char* path, Follow follow, Change what) {
     directory_ = directory;
     path_ = path;
     session_ = session();
@@ -40,12 +40,12 @@ class ChangeTarget {
         session_ = nullptr;
         break;
       case Outcome::failed:
-        errno = found_.error;
+        errno = what == Change::none || what == Change::attributes ? found_.error : found_.change_error;
         return false;
       case Outcome::origin:
         break;
       case Outcome::entry:
-        if (!find_origin_path()) {
+        if (!find_origin_path(what)) {
           return false;
         }
         break;
@@ -76,9 +76,9 @@ class ChangeTarget {
   }
 
  private:
-  bool find_origin_path() {
+  bool find_origin_path(Change what) {
     if (!session_->dataset_of(found_.place()).origin_is_posix) {
-      errno = EROFS;
+      errno = what == Change::new_name ? EEXIST : EROFS;
       return false;
     }
     if (const int error = origin_path(*session_, found_.place(), &found_.path); error != 0) {
@@ -105,7 +105,7 @@ class ChangeTarget {
 template <typename Libc>
 int change(int directory, const char* path, Follow follow, Change what, Libc libc) {
   ChangeTarget target;
-  if (!target.find(directory, path, follow)) {
+  if (!target.find(directory, path, follow, what)) {
     return -1;
   }
   if (target.concerns_mount()) {
@@ -130,7 +130,8 @@ template <typename Libc>
 int change_two(const NameChange& from, const NameChange& to, Libc libc) {
   ChangeTarget first;
   ChangeTarget second;
-  if (!first.find(from.directory, from.path, from.follow) || !second.find(to.directory, to.path, to.follow)) {
+  if (!first.find(from.directory, from.path, from.follow, from.change) ||
+      !second.find(to.directory, to.path, to.follow, to.change)) {
     return -1;
   }
   if (to.change == Change::new_name && second.is_in_catalog()) {
@@ -161,7 +162,8 @@ int change_descriptor(int fd, DescriptorCall descriptor_call, PathCall path_call
   if (described.kind == DescriptorKind::foreign) {
     Place partial;
     if (may_be_partial() && partial_hint(*here, fd, &partial) != nullptr) {
-      Invalidation stale(*here);  // The origin's own descriptor: it is changed, and what is known of it stale.
+      Invalidation stale(
+          *here);  // The origin's own descriptor: it is changed, and what is known of it stale.
       stale.touch(partial);
       stale.commit();
     }

@@ -297,7 +297,8 @@ FOREBAY_HOOK(int, posix_spawn_file_actions_addopen, posix_spawn_file_actions_t* 
   if (is_absolute(path)) {
     const bool writes = (flags & (O_ACCMODE | O_TRUNC | O_CREAT)) != O_RDONLY;
     forebay::ChangeTarget target;
-    if (!target.find(AT_FDCWD, path, (flags & O_NOFOLLOW) != 0 ? Follow::no : Follow::yes)) {
+    if (!target.find(AT_FDCWD, path, (flags & O_NOFOLLOW) != 0 ? Follow::no : Follow::yes,
+                     forebay::Change::none)) {
       return FOREBAY_REAL(posix_spawn_file_actions_addopen)(actions, fd, path, flags, mode);
     }
     if (writes && target.concerns_mount()) {

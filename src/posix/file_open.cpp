@@ -48,7 +48,7 @@ class Opening {
       case Outcome::origin:
         return at_origin();
       case Outcome::failed:
-        return Failure{found_.error};
+        return Failure{creates(flags_) ? found_.change_error : found_.error};
       case Outcome::entry:
         break;
     }

@@ -26,7 +26,7 @@ int change_root(const char* path, Libc libc) {
     return libc(path);
   }
   forebay::ChangeTarget target;
-  if (!target.find(AT_FDCWD, path, Follow::yes)) {
+  if (!target.find(AT_FDCWD, path, Follow::yes, forebay::Change::none)) {
     return -1;
   }
   forebay::AtOriginDirectory moved(session);

@@ -61,7 +61,8 @@ int use_name(const struct sockaddr* address, socklen_t bytes, bool makes, Libc l
     return libc(address, bytes);
   }
   ChangeTarget target;
-  if (!target.find(AT_FDCWD, path, makes ? Follow::no : Follow::yes)) {
+  if (!target.find(AT_FDCWD, path, makes ? Follow::no : Follow::yes,
+                   makes ? Change::new_name : Change::none)) {
     return -1;
   }
   if (makes && target.concerns_mount()) {

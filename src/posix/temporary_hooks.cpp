@@ -16,7 +16,7 @@ using forebay::Follow;
 template <typename Result, typename Libc>
 Result make_temporary(char* pattern, Result failed, Libc libc, Change what = Change::new_name) {
   forebay::ChangeTarget target;
-  if (!target.find(AT_FDCWD, pattern, Follow::no)) {
+  if (!target.find(AT_FDCWD, pattern, Follow::no, what)) {
     return failed;
   }
   if (!target.concerns_mount()) {
@@ -78,7 +78,8 @@ FOREBAY_HOOK(char*, mktemp, char* pattern) {
 }
 FOREBAY_HOOK(char*, tempnam, const char* directory, const char* prefix) {
   forebay::ChangeTarget target;
-  if (directory == nullptr || !target.find(AT_FDCWD, directory, Follow::yes) || !target.concerns_mount()) {
+  if (directory == nullptr || !target.find(AT_FDCWD, directory, Follow::yes, Change::none) ||
+      !target.concerns_mount()) {
     return FOREBAY_REAL(tempnam)(directory, prefix);
   }
   char* made = FOREBAY_REAL(tempnam)(target.path(), prefix);

@@ -99,7 +99,7 @@ expect_same "every byte of every object" "$work/etags" "$work/sums.sorted"
 expect_report "each object came once" "$work/report" "r['dataset_objects'] == $objects + 11 and r['origin_read_ratio'] == 1.0 and r['failures'] == 0 and r['errors'] == 0"
 grep -q 'left out: s3://data/both (also a directory)' "$work/run.err" || fail "what is left out is said" "$(head -n 20 "$work/run.err")"
 stage --quiet -- "$python" -c "
-import mmap, os, stat
+import errno, mmap, os, stat, tempfile
 mount = '$mount'
 assert sorted(os.listdir(mount + '/flat'))[:2] == ['000000', '000001'] and len(os.listdir(mount + '/flat')) == $objects
 info = os.stat(mount + '/large')
@@ -108,12 +108,21 @@ assert abs(info.st_mtime - __import__('time').time()) < 3600 and info.st_ino > 0
 with open(mount + '/large', 'rb') as large:
     mapped = mmap.mmap(large.fileno(), 0, prot=mmap.PROT_READ)
     assert all(mapped[i] == i % 251 for i in range(0, 5000000, 997))
-for what in (lambda: open(mount + '/large', 'w'), lambda: os.unlink(mount + '/large')):
+large, new = mount + '/large', mount + '/new'
+for what in (lambda: open(large, 'w'), lambda: os.unlink(large), lambda: open(new, 'w'), lambda: os.mkdir(new), lambda: os.unlink(new),
+             lambda: os.rename(large, new), lambda: os.symlink('x', new), lambda: tempfile.mkstemp(dir=mount)):
     try:
         what()
         raise SystemExit('a dataset of a store was changed')
     except OSError as refused:
-        assert refused.errno == 30, refused
+        assert refused.errno == errno.EROFS, refused
+for what, why in ((lambda: os.mkdir(mount + '/flat'), errno.EEXIST), (lambda: os.chmod(new, 0o600), errno.ENOENT),
+                  (lambda: open(mount + '/no/new', 'w'), errno.ENOENT)):
+    try:
+        what()
+        raise SystemExit('a dataset of a store was changed')
+    except OSError as refused:
+        assert refused.errno == why, refused
 " || fail "what programs see" "$(cat "$work/run.err")"
 expect_report "a warm restart asks the store for names alone" "$work/report" "r['origin_read_ratio'] == 0"
 
