@@ -83,6 +83,20 @@ Environment carried_environment() {
   return environment;
 }
 
+// What servers need to reach stores as this process would: credentials, regions, proxies. mpirun passes the
+// values through its own connections, never in arguments.
+Environment store_environment() {
+  constexpr std::array<std::string_view, 7> kProxies = {
+      "http_proxy=", "https_proxy=", "HTTPS_PROXY=", "all_proxy=", "ALL_PROXY=", "no_proxy=", "NO_PROXY="};
+  auto environment = own_environment();
+  std::erase_if(environment, [&](const std::string& variable) {
+    return !variable.starts_with("AWS_") && std::none_of(kProxies.begin(), kProxies.end(), [&](auto prefix) {
+      return variable.starts_with(prefix);
+    });
+  });
+  return environment;
+}
+
 class SimulatedLauncher final : public Launcher {
  public:
   explicit SimulatedLauncher(std::uint32_t nodes) : nodes_(nodes) {}
@@ -149,6 +163,9 @@ class HostsLauncher final : public Launcher {
   LaunchCommand mpi_job(JobKind kind, std::uint32_t ranks, const std::vector<std::string>& argv,
                         const Environment& mpi_variables) const override {
     auto command = launch(kind, ranks);
+    if (kind == JobKind::servers) {
+      export_variables(command, store_environment());
+    }
     export_variables(command, mpi_variables);
     append(command.argv, argv);
     return command;
