@@ -72,6 +72,13 @@ Status assign_number(std::uint32_t& into, const std::string& text, std::uint32_t
   return {};
 }
 
+Status assign_number(double& into, const std::string& text) {
+  std::uint32_t number = 0;
+  FOREBAY_TRY(assign_number(number, text, 0));
+  into = number;
+  return {};
+}
+
 Status assign_text(std::string& into, const std::string& text) {
   into = text;
   return {};
@@ -226,12 +233,12 @@ const std::array kSettings = {
             [](Settings& s, Texts t) { return assign_number(s.store.deadline_s, t[0], 1); },
             [](const Settings& s) { return json(s.store.deadline_s); }},
     Setting{"origin-connections", "N",
-            "requests to a store that may be on their way at once, from one process", false,
-            [](Settings& s, Texts t) { return assign_number(s.store.connections, t[0], 1); },
+            "requests to stores on their way at once, of all nodes together (0: up to 64 a node and dataset)",
+            false, [](Settings& s, Texts t) { return assign_number(s.store.connections, t[0], 0); },
             [](const Settings& s) { return json(s.store.connections); }},
-    Setting{"origin-requests", "N", "requests a second to a store, from one process (0: no limit)", false,
-            [](Settings& s, Texts t) { return assign_number(s.store.requests, t[0], 0); },
-            [](const Settings& s) { return json(s.store.requests); }},
+    Setting{"origin-requests", "N", "requests a second to stores, of all nodes together (0: no limit)", false,
+            [](Settings& s, Texts t) { return assign_number(s.store.requests, t[0]); },
+            [](const Settings& s) { return json(static_cast<std::uint32_t>(s.store.requests)); }},
     Setting{"report", "FILE", "write what was read from where to FILE, as JSON", false,
             [](Settings& s, Texts t) {
               s.report = path_of(t[0]);

@@ -1,6 +1,7 @@
 // StoreSettings: how origins behind HTTP are asked: object stores and web servers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -17,8 +18,22 @@ struct StoreSettings {
   bool requester_pays = false;
   std::string ca_file;             // empty: the system's
   std::uint32_t deadline_s = 120;  // of a request, with all its attempts
-  std::uint32_t connections = 64;  // at once, of one process
-  std::uint32_t requests = 0;      // a second, of one process; 0: no limit
+  // What the whole job may ask of a store; each process goes by its share.
+  std::uint32_t connections = 0;  // at once; 0: kStoreConnectionsMax of each process
+  double requests = 0;            // a second; 0: no limit
 };
+
+// The most requests that one process has on their way to one dataset's store.
+inline constexpr std::uint32_t kStoreConnectionsMax = 64;
+
+// One of `parts` equal shares of what the job may ask: a process has one of each of its datasets. Nobody's is
+// less than one connection.
+inline StoreSettings store_share(StoreSettings job, std::uint32_t parts) {
+  if (job.connections != 0) {
+    job.connections = std::clamp(job.connections / parts, 1U, kStoreConnectionsMax);
+  }
+  job.requests /= parts;
+  return job;
+}
 
 }  // namespace forebay

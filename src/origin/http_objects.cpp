@@ -15,26 +15,11 @@
 namespace forebay {
 namespace {
 
-// A handful answers a small listing; the limit rises while the server answers.
-constexpr std::uint32_t kFirstConnections = 16;
-
-HttpOptions http_options(const StoreSettings& settings) {
-  HttpOptions options;
-  options.ca_file = settings.ca_file;
-  options.deadline = std::chrono::seconds(settings.deadline_s);
-  options.connect_timeout = std::min(options.connect_timeout, options.deadline);
-  return options;
-}
-
 }  // namespace
 
 HttpObjects::HttpObjects(std::string name, const StoreSettings& settings)
     : name_(std::move(name)),
-      limit_({.least = 1,
-              .first = std::min(kFirstConnections, settings.connections),
-              .most = settings.connections}),
-      budget_(RateBudget::Rate{.requests = static_cast<double>(settings.requests), .bytes = 0}),
-      client_(http_options(settings), limit_, budget_) {}
+      client_(settings) {}
 
 Result<std::optional<OriginName>> HttpObjects::name_of(Wanted wanted) {
   OriginName name{wanted.name, {}, "", ""};
@@ -49,7 +34,7 @@ Result<std::optional<OriginName>> HttpObjects::name_of(Wanted wanted) {
     request.method = HttpMethod::head;
     request.url = wanted.url;
     request.follows_redirects = true;
-    const auto looked = client_.perform(request);
+    const auto looked = client_.http().perform(request);
     if (!looked.ok()) {
       if (looked.error().code == Code::not_found) {
         return std::optional<OriginName>();
@@ -122,7 +107,7 @@ Result<HttpResponse> HttpObjects::get(const std::string& url, std::size_t bytes_
   request.url = url;
   request.text_bytes_max = bytes_max;
   request.follows_redirects = true;
-  return client_.perform(request);
+  return client_.http().perform(request);
 }
 
 Result<std::unique_ptr<OriginReader>> HttpObjects::open(const std::string& url, std::uint64_t size,
@@ -134,7 +119,7 @@ Result<std::unique_ptr<OriginReader>> HttpObjects::open(const std::string& url, 
   }
   auto address = version.url.empty() ? url : version.url;
   return std::unique_ptr<OriginReader>(
-      std::make_unique<HttpReader>(client_, std::move(address), size, std::move(version)));
+      std::make_unique<HttpReader>(client_.http(), std::move(address), size, std::move(version)));
 }
 
 }  // namespace forebay

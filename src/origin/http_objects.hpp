@@ -8,7 +8,7 @@
 #include "config/store_settings.hpp"
 #include "origin/http_version.hpp"
 #include "origin/origin.hpp"
-#include "web/http_client.hpp"
+#include "origin/store_client.hpp"
 
 namespace forebay {
 
@@ -42,19 +42,14 @@ class HttpObjects {
   Result<std::unique_ptr<OriginReader>> open(const std::string& url, std::uint64_t size,
                                              std::string_view locator);
 
-  // Where a job's share of requests, and news of throttling, are set.
-  [[nodiscard]] HttpClient& client() noexcept { return client_; }
-  [[nodiscard]] ConcurrencyLimit& limit() noexcept { return limit_; }
-  [[nodiscard]] RateBudget& budget() noexcept { return budget_; }
+  [[nodiscard]] StoreClient& client() noexcept { return client_; }
 
  private:
   // None when it is gone.
   Result<std::optional<OriginName>> name_of(Wanted wanted);
 
   const std::string name_;
-  ConcurrencyLimit limit_;
-  RateBudget budget_;
-  HttpClient client_;
+  StoreClient client_;
 };
 
 }  // namespace forebay

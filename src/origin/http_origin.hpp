@@ -24,8 +24,6 @@ class HttpOrigin final : public Origin {
 
   // The URL with a '/' at its end.
   [[nodiscard]] const std::string& canonical_name() const override { return root_; }
-  [[nodiscard]] bool is_posix() const override { return false; }
-  [[nodiscard]] bool retries_itself() const override { return true; }
   Result<OriginAttributes> root_attributes() override;
   // Forbidden pages below the root make a directory that is not listable; at the root they are an Error.
   // Codes: those of HttpClient::perform(), io_error (no index page).
@@ -35,7 +33,7 @@ class HttpOrigin final : public Origin {
   Result<CatalogFileSystem> file_system(const std::string& path) override;
   Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected,
                                              std::string_view locator) override;
-  void stop() override { objects_.client().stop(); }
+  [[nodiscard]] StoreClient* store() override { return &objects_.client(); }
 
   [[nodiscard]] HttpObjects& objects() noexcept { return objects_; }
 

@@ -25,8 +25,6 @@ class ManifestOrigin final : public Origin {
 
   // `name` as it was given.
   [[nodiscard]] const std::string& canonical_name() const override { return name_; }
-  [[nodiscard]] bool is_posix() const override { return false; }
-  [[nodiscard]] bool retries_itself() const override { return true; }
   Result<OriginAttributes> root_attributes() override;
   // Codes of these two: those of HttpClient::perform(), bad_argument (of UrlManifest::parse()), not_found.
   Result<DirectoryListing> list(const std::string& directory) override;
@@ -34,7 +32,7 @@ class ManifestOrigin final : public Origin {
   Result<CatalogFileSystem> file_system(const std::string& path) override;
   Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected,
                                              std::string_view locator) override;
-  void stop() override { objects_.client().stop(); }
+  [[nodiscard]] StoreClient* store() override { return &objects_.client(); }
 
   [[nodiscard]] HttpObjects& objects() noexcept { return objects_; }
 

@@ -15,6 +15,7 @@
 #include "common/result.hpp"
 #include "config/store_settings.hpp"
 #include "origin/origin_retry.hpp"
+#include "origin/store_client.hpp"
 #include "shared/catalog_layout.hpp"
 
 namespace forebay {
@@ -73,9 +74,9 @@ class Origin {
   // What catalogs and identities call it: an absolute path with symlinks resolved, without trailing slash; or
   // a URL.
   [[nodiscard]] virtual const std::string& canonical_name() const = 0;
-  [[nodiscard]] virtual bool is_posix() const = 0;
-  // Whether a call that failed was tried as often as is right, until the settings' deadline.
-  [[nodiscard]] virtual bool retries_itself() const { return false; }
+  // None: a file system. A store tries a call that failed as often as is right, until the settings' deadline.
+  [[nodiscard]] virtual StoreClient* store() { return nullptr; }
+  [[nodiscard]] bool is_posix() { return store() == nullptr; }
   // Codes: not_found, permission, io_error.
   virtual Result<OriginAttributes> root_attributes() = 0;
   virtual Result<DirectoryListing> list(const std::string& directory) = 0;
@@ -88,8 +89,6 @@ class Origin {
   // Codes: changed, not_found, permission, io_error, timed_out.
   virtual Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected,
                                                      std::string_view locator) = 0;
-  // For good: calls that wait for a store end soon, as cancelled. (A file system's cannot be ended.)
-  virtual void stop() {}
 };
 
 // The origin that `name` (a `--stage` argument: a directory's path, s3://BUCKET/PREFIX, an http(s) address,

@@ -14,7 +14,6 @@ class PosixOrigin final : public Origin {
   explicit PosixOrigin(std::string root) : root_(std::move(root)) {}
 
   [[nodiscard]] const std::string& canonical_name() const override { return root_; }
-  [[nodiscard]] bool is_posix() const override { return true; }
   Result<OriginAttributes> root_attributes() override;
   Result<DirectoryListing> list(const std::string& directory) override;
   Result<OriginName> look_at(const std::string& path) override;

@@ -7,23 +7,12 @@
 namespace forebay {
 namespace {
 
-// A handful answers a small listing; the limit rises while the store answers.
-constexpr std::uint32_t kFirstConnections = 16;
-
 const char* variable(const std::string& name) {
   return std::getenv(name.c_str());
 }
 
 std::int64_t now_s() {
   return static_cast<std::int64_t>(std::time(nullptr));
-}
-
-HttpOptions http_options(const StoreSettings& settings) {
-  HttpOptions options;
-  options.ca_file = settings.ca_file;
-  options.deadline = std::chrono::seconds(settings.deadline_s);
-  options.connect_timeout = std::min(options.connect_timeout, options.deadline);
-  return options;
 }
 
 S3Addressing addressing_of(AddressingSetting setting) {
@@ -42,11 +31,7 @@ S3Addressing addressing_of(AddressingSetting setting) {
 
 S3Access::S3Access(S3Location location, const StoreSettings& settings)
     : location_(std::move(location)),
-      limit_({.least = 1,
-              .first = std::min(kFirstConnections, settings.connections),
-              .most = settings.connections}),
-      budget_(RateBudget::Rate{.requests = static_cast<double>(settings.requests), .bytes = 0}),
-      client_(http_options(settings), limit_, budget_) {}
+      client_(settings) {}
 
 Result<std::unique_ptr<S3Access>> S3Access::open(const std::string& url, const StoreSettings& settings) {
   FOREBAY_ASSIGN(location, parse_s3_url(url));
@@ -67,7 +52,7 @@ Result<std::unique_ptr<S3Access>> S3Access::open(const std::string& url, const S
                                  .region = region,
                                  .addressing = addressing_of(settings.s3_addressing),
                                  .is_requester_payer = settings.requester_pays},
-                                access->client_, access->credentials_.get(), now_s));
+                                access->client_.http(), access->credentials_.get(), now_s));
   access->bucket_ = std::move(bucket);
   return access;
 }

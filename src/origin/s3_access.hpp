@@ -6,9 +6,9 @@
 
 #include "common/result.hpp"
 #include "config/store_settings.hpp"
+#include "origin/store_client.hpp"
 #include "s3/credential_chain.hpp"
 #include "s3/s3_bucket.hpp"
-#include "web/http_client.hpp"
 
 namespace forebay {
 
@@ -20,18 +20,13 @@ class S3Access {
 
   [[nodiscard]] const S3Location& location() const noexcept { return location_; }
   [[nodiscard]] S3Bucket& bucket() noexcept { return *bucket_; }
-  [[nodiscard]] HttpClient& client() noexcept { return client_; }
-  // Where a job's share of requests, and news of throttling, are set.
-  [[nodiscard]] ConcurrencyLimit& limit() noexcept { return limit_; }
-  [[nodiscard]] RateBudget& budget() noexcept { return budget_; }
+  [[nodiscard]] StoreClient& client() noexcept { return client_; }
 
  private:
   S3Access(S3Location location, const StoreSettings& settings);
 
   S3Location location_;
-  ConcurrencyLimit limit_;
-  RateBudget budget_;
-  HttpClient client_;
+  StoreClient client_;
   std::unique_ptr<CredentialChain> credentials_;  // null: anonymous
   std::unique_ptr<S3Bucket> bucket_;
 };

@@ -20,15 +20,13 @@ class S3Origin final : public Origin {
   explicit S3Origin(std::unique_ptr<S3Access> access);
 
   [[nodiscard]] const std::string& canonical_name() const override { return name_; }
-  [[nodiscard]] bool is_posix() const override { return false; }
-  [[nodiscard]] bool retries_itself() const override { return true; }
   Result<OriginAttributes> root_attributes() override;
   Result<DirectoryListing> list(const std::string& directory) override;
   Result<OriginName> look_at(const std::string& path) override;
   Result<CatalogFileSystem> file_system(const std::string& path) override;
   Result<std::unique_ptr<OriginReader>> open(const std::string& path, const CatalogEntry& expected,
                                              std::string_view locator) override;
-  void stop() override { access_->client().stop(); }
+  [[nodiscard]] StoreClient* store() override { return &access_->client(); }
 
  private:
   [[nodiscard]] std::string key_of(const std::string& path) const {

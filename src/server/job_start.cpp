@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "catalog/catalog_builder.hpp"
+#include "config/stage_spec.hpp"
 #include "ipc/admin.hpp"
 #include "stage/catalog_exchange.hpp"
 #include "stage/job_scan.hpp"
@@ -60,10 +61,16 @@ JobStart::JobStart(const Parts& parts) : parts_(parts) {}
 JobStart::~JobStart() = default;
 
 Status JobStart::open_origins() {
-  for (const auto& dataset : parts_.options.datasets) {
-    FOREBAY_ASSIGN(origin, open_origin(dataset.origin, parts_.options.store));
+  const auto& datasets = parts_.options.datasets;
+  const auto stores = static_cast<std::uint32_t>(
+      std::count_if(datasets.begin(), datasets.end(), [](const auto& one) { return is_url(one.origin); }));
+  const auto share = store_share(parts_.options.store, parts_.transport.node_count() * std::max(1U, stores));
+  for (const auto& dataset : datasets) {
+    FOREBAY_ASSIGN(origin, open_origin(dataset.origin, share));
     origins_.push_back(std::move(origin));
   }
+  throttle_news_ = std::make_unique<ThrottleNews>(parts_.transport, pointers_to(origins_));
+  parts_.router.add({PeerOp::throttled}, *throttle_news_);
   services_ = std::make_unique<Services>(std::max(1U, parts_.options.io_threads), origins_);
   parts_.router.add({PeerOp::scan_batch, PeerOp::scan_pull}, services_->handles_scan);
   parts_.router.add({PeerOp::catalog_chunk}, services_->handles_catalog);

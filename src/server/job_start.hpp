@@ -19,6 +19,7 @@
 #include "server/rendezvous.hpp"
 #include "server/serve.hpp"
 #include "server/session.hpp"
+#include "server/throttle_news.hpp"
 #include "stage/staged_dataset.hpp"
 
 namespace forebay {
@@ -85,6 +86,7 @@ class JobStart {
   void agree(const std::vector<nlohmann::json>& said);
 
   const Parts parts_;
+  std::unique_ptr<ThrottleNews> throttle_news_;  // for as long as origins are asked
   std::vector<std::unique_ptr<Origin>> origins_;
   std::vector<std::unique_ptr<Catalog>> catalogs_;
   // Checksums of catalogs, by dataset.

@@ -8,13 +8,17 @@ namespace forebay {
 namespace {
 
 // As many threads in all as for one dataset, or twice that, but never fewer than two of a kind each.
-std::vector<NodeCore::OriginPools> make_origin_pools(std::size_t datasets, std::uint32_t io_threads) {
-  const std::size_t threads = std::clamp<std::size_t>(2 * io_threads / std::max<std::size_t>(1, datasets), 2,
-                                                      std::max(2U, io_threads));
-  std::vector<NodeCore::OriginPools> pools(datasets);
-  for (auto& pool : pools) {
-    pool.background = std::make_unique<ThreadPool>("forebay-origin", threads);
-    pool.wanted_now = std::make_unique<ThreadPool>("forebay-orignow", threads);
+// Of a store: one of a kind for each request that may be on its way, as what they do is wait.
+std::vector<NodeCore::OriginPools> make_origin_pools(const StagedDatasets& datasets,
+                                                     std::uint32_t io_threads) {
+  const std::size_t share = std::clamp<std::size_t>(
+      2 * io_threads / std::max<std::size_t>(1, datasets.size()), 2, std::max(2U, io_threads));
+  std::vector<NodeCore::OriginPools> pools;
+  for (const auto& dataset : datasets) {
+    const StoreClient* store = dataset.origin->store();
+    const std::size_t threads = store != nullptr ? std::max(2U, store->connections_max()) : share;
+    pools.push_back({std::make_unique<ThreadPool>("forebay-origin", threads),
+                     std::make_unique<ThreadPool>("forebay-orignow", threads)});
   }
   return pools;
 }
@@ -37,7 +41,7 @@ NodeCore::NodeCore(StagedDatasets of, ObjectStore& in_store, PeerTransport& over
       rate_limit(options.bandwidth_bytes_per_s),
       background(std::make_unique<ThreadPool>("forebay-stage", std::max(1U, options.io_threads))),
       wanted_now(std::make_unique<ThreadPool>("forebay-now", std::max(1U, options.io_threads))),
-      origin_pools(make_origin_pools(datasets.size(), options.io_threads)),
+      origin_pools(make_origin_pools(datasets, options.io_threads)),
       origin_executors(executors_of(origin_pools)),
       residents(datasets, store, self),
       evictor(datasets, residents, counters),
@@ -56,7 +60,9 @@ NodeCore::NodeCore(StagedDatasets of, ObjectStore& in_store, PeerTransport& over
 void NodeCore::stop() {
   stager.stop();
   for (const auto& dataset : datasets) {
-    dataset.origin->stop();
+    if (StoreClient* client = dataset.origin->store()) {
+      client->stop();
+    }
   }
 }
 
@@ -71,6 +77,11 @@ NodeCore::~NodeCore() {
 
 std::shared_ptr<PrefetchJob> NodeCore::make_prefetch(PrefetchJob::Options options) {
   options.chunks_in_flight_max = 2 * io_threads_;
+  for (const auto& dataset : datasets) {
+    if (const StoreClient* client = dataset.origin->store()) {
+      options.chunks_in_flight_max = std::max(options.chunks_in_flight_max, client->connections_max());
+    }
+  }
   return PrefetchJob::make(datasets, stager, damage, *background, self, std::move(options));
 }
 

@@ -64,6 +64,14 @@ struct SilentNotice {
   std::uint32_t node = 0;
 };
 
+// A dataset's store told a node to slow down: to node 0 from that node, and from node 0 to all others. Answer:
+// nothing.
+struct ThrottledNotice {
+  PeerOp op = PeerOp::throttled;
+  std::uint16_t reserved = 0;
+  std::uint32_t dataset = 0;
+};
+
 // What a request asks; a value that names nothing when it is too short.
 inline PeerOp peer_op_of(std::span<const std::byte> request) {
   std::uint16_t op = 0;

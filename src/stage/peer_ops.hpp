@@ -18,6 +18,7 @@ enum class PeerOp : std::uint16_t {
   bypassed = 27,      // BypassUnion: which entries are bypassed on the node (server/bypass_union.hpp)
   alive = 28,         // Watch: are you there? (server/watch.hpp)
   silent = 29,        // Watch: to node 0: a node is not
+  throttled = 30,     // ThrottleNews: a store said to slow down (server/throttle_news.hpp)
   stop = 26,          // Server: stop serving (to node 0: make everybody stop)
 };
 

@@ -30,7 +30,7 @@ Result<DirectoryListing> list_patiently(Origin& origin, const std::string& direc
                                         const std::atomic<bool>& stop) {
   return tried_at_origin([&] { return origin.list(directory); },
                          [&] {
-                           if (stop || origin.retries_itself()) {
+                           if (stop || !origin.is_posix()) {
                              return false;
                            }
                            std::this_thread::sleep_for(kRetryPause);

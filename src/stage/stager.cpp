@@ -204,7 +204,7 @@ Result<std::unique_ptr<OriginReader>> Stager::open_at_origin(const Flight& fligh
       [&] {
         return set.origin->open(path, entry, {set.view().locator(entry), set.view().locator_bytes(entry)});
       },
-      [&] { return !stopping_ && !set.origin->retries_itself(); });
+      [&] { return !stopping_ && set.origin->is_posix(); });
 }
 
 void Stager::read_origin(const FlightPtr& flight) {
@@ -247,6 +247,10 @@ void Stager::read_origin_chunk(const FlightPtr& flight, std::uint32_t chunk) {
   origin_chunk_done(flight, status);
 }
 
+bool Stager::is_stale_handle(const Flight& flight, const Error& error) const {
+  return error.errno_value == ESTALE && dataset(flight.ref.object).origin->is_posix();
+}
+
 Status Stager::copy_origin_chunk(Flight& flight, std::uint32_t chunk) {
   const std::size_t bytes = flight.chunk_size(chunk);
   if (flight.background) {
@@ -261,11 +265,11 @@ Status Stager::copy_origin_chunk(Flight& flight, std::uint32_t chunk) {
   bool is_stale = false;  // Only opening anew helps.
   const auto read_once = [&] {
     Status read = flight.reader->read(flight.chunk_offset(chunk), into);
-    is_stale = !read.ok() && read.error().errno_value == ESTALE;
+    is_stale = !read.ok() && is_stale_handle(flight, read.error());
     return read;
   };
-  FOREBAY_TRY(tried_at_origin(
-      read_once, [&] { return !is_stale && !dataset(flight.ref.object).origin->retries_itself(); }));
+  FOREBAY_TRY(
+      tried_at_origin(read_once, [&] { return !is_stale && dataset(flight.ref.object).origin->is_posix(); }));
   parts_.counters.origin_bytes_read.fetch_add(bytes, std::memory_order_relaxed);
   return flight.landing->write_chunk(flight.chunk_offset(chunk), into);
 }
@@ -281,7 +285,7 @@ void Stager::origin_chunk_done(const FlightPtr& flight, const Status& status) {
   if (all.ok()) {
     return seal(flight);
   }
-  if (all.error().errno_value == ESTALE && flight->origin_attempts < kOriginAttempts && !stopping_) {
+  if (is_stale_handle(*flight, all.error()) && flight->origin_attempts < kOriginAttempts && !stopping_) {
     ++flight->origin_attempts;  // A handle that went stale: only opening anew helps.
     return read_origin(flight);
   }
@@ -509,7 +513,11 @@ void Stager::leave_to_origin(Flight& flight, const Error& error) {
   const ObjectKey object = flight.ref.object;
   if (dataset(object).state.set_bypass(object.entry)) {
     parts_.counters.left_to_origin.fetch_add(1, std::memory_order_relaxed);
-    log_debug("left to the origin: {}", error.text);
+    if (!dataset(object).origin->is_posix()) {  // Nobody else can read it there.
+      log_.warning(error.text);
+    } else {
+      log_debug("left to the origin: {}", error.text);
+    }
   }
   const InvalidateItem item{object.dataset, object.entry, static_cast<std::uint32_t>(InvalidateScope::entry)};
   parts_.invalidator.invalidate(std::span(&item, 1), nullptr);
@@ -530,9 +538,11 @@ void Stager::finish(const FlightPtr& flight, Status status) {
         log_.warning(error.text);
       }
     }
-    // What failed may work later; what changed, vanished or was forbidden stays so.
-    if (flight->source == Source::origin && error.errno_value != ESTALE &&
-        (error.code == Code::changed || error.code == Code::not_found || error.code == Code::permission)) {
+    // What failed may work later; what changed, vanished or was forbidden stays so. Credentials are renewed.
+    const bool is_store = !set.origin->is_posix();
+    if (flight->source == Source::origin && !is_stale_handle(*flight, error) &&
+        (error.code == Code::changed || error.code == Code::not_found ||
+         (error.code == Code::permission && !is_store))) {
       leave_to_origin(*flight, error);
     }
   }

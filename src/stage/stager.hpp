@@ -108,6 +108,8 @@ class Stager {
   void read_origin(const FlightPtr& flight);
   Result<std::unique_ptr<OriginReader>> open_at_origin(const Flight& flight);
   void read_origin_chunk(const FlightPtr& flight, std::uint32_t chunk);
+  // That the origin forgot a handle which it had given: opening anew helps.
+  [[nodiscard]] bool is_stale_handle(const Flight& flight, const Error& error) const;
   Status copy_origin_chunk(Flight& flight, std::uint32_t chunk);
   void origin_chunk_done(const FlightPtr& flight, const Status& status);
   void read_peer(const FlightPtr& flight, std::uint32_t peer);

@@ -42,6 +42,7 @@ std::optional<ConcurrencyLimit::Permit> ConcurrencyLimit::try_acquire(WebTime no
 
 void ConcurrencyLimit::halve() {
   limit_ = std::max<double>(limit_ / 2, bounds_.least);
+  halved_at_ = std::chrono::steady_clock::now();
   ++epoch_;
 }
 
@@ -71,16 +72,9 @@ void ConcurrencyLimit::end(std::uint64_t epoch, Ending ending, std::chrono::mill
 
 void ConcurrencyLimit::throttled_elsewhere() {
   const std::lock_guard lock(mutex_);
-  halve();
-}
-
-void ConcurrencyLimit::set_most(std::uint32_t most) {
-  {
-    const std::lock_guard lock(mutex_);
-    bounds_.most = std::max(most, bounds_.least);
-    limit_ = std::min<double>(limit_, bounds_.most);
+  if (std::chrono::steady_clock::now() - halved_at_ >= kOfLate) {
+    halve();
   }
-  changed_.notify_all();
 }
 
 void ConcurrencyLimit::stop() {

@@ -54,13 +54,12 @@ class ConcurrencyLimit {
   // None when none may begin at `now`.
   std::optional<Permit> try_acquire(WebTime now);
 
-  // Another part of the job was told to slow down: halves, as if it had been here.
+  // Another part of the job was told to slow down: halves as if it had been here, unless it did of late: then
+  // this is news of the same.
   void throttled_elsewhere();
   // Called, without a lock held, each time the limit is halved for something that was told here. Set before
   // use.
   void on_throttled(std::function<void()> listener) { listener_ = std::move(listener); }
-  // A share of the job's bound, changed at any time.
-  void set_most(std::uint32_t most);
   // For good: nobody waits any more.
   void stop();
 
@@ -70,6 +69,7 @@ class ConcurrencyLimit {
  private:
   void end(std::uint64_t epoch, Ending ending, std::chrono::milliseconds pause);
   void halve();
+  static constexpr std::chrono::seconds kOfLate{1};
   [[nodiscard]] std::uint32_t whole_limit() const { return static_cast<std::uint32_t>(limit_); }
 
   mutable std::mutex mutex_;
@@ -79,6 +79,7 @@ class ConcurrencyLimit {
   std::uint32_t in_flight_ = 0;
   std::uint64_t epoch_ = 0;  // counts halvings
   WebTime not_before_{};
+  WebTime halved_at_{};
   bool stopped_ = false;
   std::function<void()> listener_;
 };

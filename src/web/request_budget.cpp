@@ -15,11 +15,6 @@ std::chrono::nanoseconds cost_of(double amount, double rate) {
 
 }  // namespace
 
-void RateBudget::set_share(Rate rate) {
-  const std::lock_guard lock(mutex_);
-  rate_ = rate;
-}
-
 std::optional<WebTime> RateBudget::reserve(std::uint64_t bytes, WebTime now, WebTime deadline) {
   const std::lock_guard lock(mutex_);
   // Time is paid for ahead: a request begins when all before it are paid, less what the burst lends.

@@ -31,13 +31,11 @@ class RateBudget final : public RequestBudget {
 
   RateBudget() = default;
   explicit RateBudget(Rate rate) : rate_(rate) {}
-  // A new share, from now on.
-  void set_share(Rate rate);
   std::optional<WebTime> reserve(std::uint64_t bytes, WebTime now, WebTime deadline) override;
 
  private:
   std::mutex mutex_;
-  Rate rate_;
+  const Rate rate_;
   WebTime requests_paid_until_{};
   WebTime bytes_paid_until_{};
 };

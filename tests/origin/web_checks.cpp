@@ -133,7 +133,7 @@ BOOST_AUTO_TEST_CASE(json_pages_say_all_with_one_request_a_directory) {
     const auto origin = origin_at(base + "/json");
     BOOST_TEST(origin->canonical_name() == base + "/json/");
     const auto names = all_of(*origin);
-    BOOST_TEST(origin->objects().client().counts().attempts == directories_of(names));
+    BOOST_TEST(origin->objects().client().http().counts().attempts == directories_of(names));
     check_tree(*origin, names);
   }
 }
@@ -142,8 +142,8 @@ BOOST_AUTO_TEST_CASE(html_pages_take_one_request_more_a_file) {
   for (const auto& base : {variable("TEST_URL"), variable("TEST_TLS_URL")}) {
     const auto origin = origin_at(base + "/html/");
     const auto names = all_of(*origin);
-    BOOST_TEST(origin->objects().client().counts().attempts == names.size() + 1);
-    BOOST_TEST(origin->objects().client().counts().repeated == 0u);
+    BOOST_TEST(origin->objects().client().http().counts().attempts == names.size() + 1);
+    BOOST_TEST(origin->objects().client().http().counts().repeated == 0u);
     check_tree(*origin, names);
   }
 }
@@ -188,11 +188,11 @@ BOOST_AUTO_TEST_CASE(a_server_without_ranges_gives_small_files_whole_and_is_refu
   BOOST_TEST((*small == file_bytes(variable("TEST_TREE") + "/plain/small")));
   auto reader = open(*origin, "large", name_at(names, "large"));
   std::vector<std::byte> bytes(kPiece);
-  const auto before = origin->objects().client().counts();
+  const auto before = origin->objects().client().http().counts();
   const auto read = (*reader)->read(kPiece, bytes);
   BOOST_TEST_REQUIRE(!read.ok());
   BOOST_TEST(read.error().text.find("200 instead of 206") != std::string::npos, read.error().text);
-  const auto after = origin->objects().client().counts();
+  const auto after = origin->objects().client().http().counts();
   BOOST_TEST(after.attempts - before.attempts <= 5u);
   BOOST_TEST(after.body_bytes == before.body_bytes);
 }

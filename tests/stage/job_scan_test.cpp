@@ -36,7 +36,6 @@ class CountingOrigin final : public Origin {
       : real_(std::move(open_origin(path, {})).value()), node_(node), listed_(listed) {}
 
   const std::string& canonical_name() const override { return real_->canonical_name(); }
-  bool is_posix() const override { return true; }
   Result<OriginAttributes> root_attributes() override { return real_->root_attributes(); }
   Result<DirectoryListing> list(const std::string& directory) override {
     {

@@ -43,7 +43,6 @@ class WatchedOrigin final : public Origin {
   explicit WatchedOrigin(std::unique_ptr<Origin> inner) : inner_(std::move(inner)) {}
 
   [[nodiscard]] const std::string& canonical_name() const override { return inner_->canonical_name(); }
-  [[nodiscard]] bool is_posix() const override { return true; }
   Result<OriginAttributes> root_attributes() override { return inner_->root_attributes(); }
   Result<DirectoryListing> list(const std::string& directory) override {
     if (before_list) {
