@@ -25,6 +25,10 @@ json sum_of_reports(const json& former, const json& last) {
   for (const auto* key : {"origin_bytes_read", "peer_bytes", "errors", "left_to_origin"}) {
     sum[key] = number_in(former, key) + number_in(last, key);
   }
+  for (const auto* key : {"requests", "repeated", "throttled", "left_out"}) {
+    sum["store"][key] = number_in(former.value("store", json::object()), key) +
+                        number_in(last.value("store", json::object()), key);
+  }
   if (const auto bytes = number_in(sum, "dataset_bytes"); bytes > 0) {
     sum["origin_read_ratio"] =
         static_cast<double>(number_in(sum, "origin_bytes_read")) / static_cast<double>(bytes);
@@ -116,14 +120,16 @@ std::string staged_line(const json& staged, double seconds) {
 std::string report_line(const json& report) {
   const auto hits = report.value("hits", json::object());
   const auto ratio = report.find("origin_read_ratio");
+  const auto left_out = number_in(report.value("store", json::object()), "left_out");
   return fmt::format(
       "{} read from the origin ({} of the dataset), {} from peers; opens: {} local, {} peer, {} origin; "
-      "{} errors",
+      "{} errors{}",
       format_size(number_in(report, "origin_bytes_read")),
       ratio != report.end() && ratio->is_number() ? fmt::format("{:.3f}", ratio->get<double>()) : "?",
       format_size(number_in(report, "peer_bytes")), format_count(number_in(hits, "local")),
       format_count(number_in(hits, "peer")), format_count(number_in(hits, "origin")),
-      format_count(number_in(report, "errors")));
+      format_count(number_in(report, "errors")),
+      left_out == 0 ? std::string() : fmt::format("; {} names of stores left out", format_count(left_out)));
 }
 
 }  // namespace forebay

@@ -68,6 +68,7 @@ Result<IndexPage> HttpOrigin::page_of(const std::string& directory) {
                  page.error().errno_value};
   }
   if (page->unusable > 0) {
+    left_out_ += page->unusable;
     log_warning("{} has {} names that are left out (no file or directory can have them)", url,
                 page->unusable);
   }

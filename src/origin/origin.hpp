@@ -76,6 +76,8 @@ class Origin {
   [[nodiscard]] virtual const std::string& canonical_name() const = 0;
   // None: a file system. A store tries a call that failed as often as is right, until the settings' deadline.
   [[nodiscard]] virtual StoreClient* store() { return nullptr; }
+  // Names of listings so far that are not shown, as they cannot be paths.
+  [[nodiscard]] virtual std::uint64_t left_out() const { return 0; }
   [[nodiscard]] bool is_posix() { return store() == nullptr; }
   // Codes: not_found, permission, io_error.
   virtual Result<OriginAttributes> root_attributes() = 0;

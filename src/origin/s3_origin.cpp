@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <numeric>
 #include <optional>
 #include <unordered_set>
 #include <utility>
@@ -43,6 +44,10 @@ class LeftOut {
     if (reason.count++ == 0) {
       reason.first = key;
     }
+  }
+  [[nodiscard]] std::uint64_t total() const {
+    return std::accumulate(reasons_.begin(), reasons_.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const Reason& reason) { return sum + reason.count; });
   }
   void log(const S3Bucket& bucket) const {
     for (std::size_t use = 0; use < reasons_.size(); ++use) {
@@ -129,6 +134,7 @@ Result<DirectoryListing> S3Origin::list(const std::string& directory) {
     listing.names.push_back({name, store_directory_attributes(name_, above + name), "", ""});
   }
   left_out.log(access_->bucket());
+  left_out_ += left_out.total();
   return listing;
 }
 

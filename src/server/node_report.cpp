@@ -52,6 +52,25 @@ Presence presence_of(const NodeCore& core) {
   return sum;
 }
 
+// What this node asked of stores, and what their listings had that cannot be a path.
+nlohmann::json store_row(const NodeCore& core) {
+  HttpCounts all;
+  std::uint64_t left_out = 0;
+  for (const auto& dataset : core.datasets) {
+    if (StoreClient* client = dataset.origin->store()) {
+      const HttpCounts counts = client->http().counts();
+      all.attempts += counts.attempts;
+      all.repeated += counts.repeated;
+      all.throttled += counts.throttled;
+      left_out += dataset.origin->left_out();
+    }
+  }
+  return {{"requests", all.attempts},
+          {"repeated", all.repeated},
+          {"throttled", all.throttled},
+          {"left_out", left_out}};
+}
+
 double ratio(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
@@ -81,6 +100,7 @@ nlohmann::json node_row(const NodeCore& core, const ControlPage* page, const std
           {"failures", clients.failures},
           {"origin_bytes_read", origin_bytes},
           {"origin_read_ratio", ratio(origin_bytes, here.owned_bytes)},
+          {"store", store_row(core)},
           {"peer_bytes", core.counters.peer_bytes.load()},
           {"peer_bytes_served", core.counters.peer_bytes_served.load()},
           {"damaged", core.counters.damaged.load()},
@@ -114,6 +134,11 @@ nlohmann::json job_report(const StagedDatasets& datasets, const std::vector<nloh
           {"dataset_bytes", bytes},
           {"origin_bytes_read", origin_bytes},
           {"origin_read_ratio", ratio(origin_bytes, bytes)},
+          {"store",
+           {{"requests", sum(Pointer("/store/requests"))},
+            {"repeated", sum(Pointer("/store/repeated"))},
+            {"throttled", sum(Pointer("/store/throttled"))},
+            {"left_out", sum(Pointer("/store/left_out"))}}},
           {"peer_bytes", sum(Pointer("/peer_bytes"))},
           {"hits",
            {{"local", sum(Pointer("/hits/local"))},
