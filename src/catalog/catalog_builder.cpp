@@ -28,6 +28,7 @@ struct CatalogBuilder::State {
   std::set<FileSystemKey> file_system_keys;
   std::uint64_t names = 0;
   std::uint64_t strings_bytes = 0;
+  std::uint64_t left_out = 0;
 
   // Neighbours in a listing mostly share these, and a set is slow to ask.
   OwnerKey last_owner;
@@ -114,6 +115,7 @@ Status CatalogBuilder::add_encoded(std::span<const std::byte> encoded, const Nam
         state_->listings.push_back({hash_bytes(directory.data(), directory.size(), state_->path_seed), {}});
         listing_begin = reader.record_offset();
         in_listing = true;
+        state_->left_out += reader.left_out();
         FOREBAY_TRY(state_->take_listing(reader, visit));
         break;
       }
@@ -146,6 +148,7 @@ Status CatalogBuilder::write(const std::string& path) {
   const CatalogContent content{state_->origin,
                                state_->path_seed,
                                state_->stripe_bytes,
+                               state_->left_out,
                                state_->root,
                                state_->listings,
                                state_->file_systems,

@@ -58,7 +58,7 @@ class Verifier {
     return plan.ok() && plan->entries_offset == h_.entries_offset && plan->index_offset == h_.index_offset &&
            plan->index_slots == h_.index_slots && plan->owners_offset == h_.owners_offset &&
            plan->file_systems_offset == h_.file_systems_offset && plan->strings_offset == h_.strings_offset &&
-           plan->file_bytes == h_.file_bytes && h_.reserved == 0;
+           plan->file_bytes == h_.file_bytes;
   }
 
   bool checksum_matches() const { return h_.checksum == catalog_checksum(base_, h_.file_bytes); }

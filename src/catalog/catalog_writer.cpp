@@ -44,6 +44,8 @@ Status CatalogWriter::run() {
   header().origin = StringRef::of(put_text(origin), static_cast<std::uint32_t>(origin.size()));
   header().path_seed = content_.path_seed;
   header().stripe_bytes = content_.stripe_bytes;
+  header().names_left_out =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(content_.left_out, UINT32_MAX));
   put_tables();
 
   put_entry(next_entry_++, ListedName{{}, {}, {}, content_.root}, 0);

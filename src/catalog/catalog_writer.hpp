@@ -59,6 +59,7 @@ struct CatalogContent {
   std::string origin;
   std::uint64_t path_seed;
   std::uint64_t stripe_bytes;
+  std::uint64_t left_out;
   OriginAttributes root;
   std::vector<ListingAt> listings;                          // Sorted by path_hash, none twice.
   std::map<std::uint64_t, CatalogFileSystem> file_systems;  // By device; may lack some.

@@ -221,6 +221,7 @@ void encode_listing(const std::string& directory, const DirectoryListing& listin
     order.erase(std::unique(order.begin(), order.end(), same_name), order.end());
   }
   put_byte(into, listable ? 1 : 0);
+  put_varint(into, listing.left_out);
   put_varint(into, order.size());
   OriginAttributes previous;
   bool first = true;
@@ -273,6 +274,7 @@ Result<ListingReader::Record> ListingReader::next() {
   Cursor cursor(encoded_.first(body_end_), at_);
   directory_ = cursor.text(cursor.varint());
   const std::uint8_t listable = cursor.byte();
+  left_out_ = cursor.varint();
   name_count_ = static_cast<std::uint32_t>(cursor.varint(UINT32_MAX));
   if (!cursor.ok() || listable > 1 || !is_canonical_relative_path(directory_) ||
       name_count_ > cursor.left() / kNameBytesMin || (listable == 0 && name_count_ != 0)) {

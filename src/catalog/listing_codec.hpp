@@ -53,6 +53,7 @@ class ListingReader {
   // Of a listing. The directory's path is canonical: no empty, "." or ".." component, no NUL.
   [[nodiscard]] std::string_view directory() const noexcept { return directory_; }
   [[nodiscard]] bool listable() const noexcept { return listable_; }
+  [[nodiscard]] std::uint64_t left_out() const noexcept { return left_out_; }
   [[nodiscard]] std::uint32_t name_count() const noexcept { return name_count_; }
   // False behind the last name, when the record has ended too.
   Result<bool> next_name(ListedName& into);
@@ -67,6 +68,7 @@ class ListingReader {
   std::size_t body_end_ = 0;  // Of this record.
   std::string_view directory_;
   bool listable_ = true;
+  std::uint64_t left_out_ = 0;
   std::uint32_t name_count_ = 0;
   std::uint32_t names_read_ = 0;
   std::string_view previous_name_;

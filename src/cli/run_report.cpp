@@ -25,7 +25,7 @@ json sum_of_reports(const json& former, const json& last) {
   for (const auto* key : {"origin_bytes_read", "peer_bytes", "errors", "left_to_origin"}) {
     sum[key] = number_in(former, key) + number_in(last, key);
   }
-  for (const auto* key : {"requests", "repeated", "throttled", "left_out"}) {
+  for (const auto* key : {"requests", "repeated", "throttled"}) {
     sum["store"][key] = number_in(former.value("store", json::object()), key) +
                         number_in(last.value("store", json::object()), key);
   }

@@ -68,7 +68,6 @@ Result<IndexPage> HttpOrigin::page_of(const std::string& directory) {
                  page.error().errno_value};
   }
   if (page->unusable > 0) {
-    left_out_ += page->unusable;
     log_warning("{} has {} names that are left out (no file or directory can have them)", url,
                 page->unusable);
   }
@@ -90,6 +89,7 @@ Result<DirectoryListing> HttpOrigin::list(const std::string& directory) {
     return std::move(page).error();
   }
   DirectoryListing listing;
+  listing.left_out = page->unusable;
   std::vector<HttpObjects::Wanted> files;
   for (const auto& entry : page->entries) {
     const auto path = below(directory, entry.name);

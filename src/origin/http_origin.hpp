@@ -5,7 +5,6 @@
 // ETag and Last-Modified is listed but not served: nothing could tell its versions apart.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 
@@ -36,8 +35,6 @@ class HttpOrigin final : public Origin {
                                              std::string_view locator) override;
   [[nodiscard]] StoreClient* store() override { return &objects_.client(); }
 
-  [[nodiscard]] std::uint64_t left_out() const override { return left_out_; }
-
   [[nodiscard]] HttpObjects& objects() noexcept { return objects_; }
 
  private:
@@ -49,7 +46,6 @@ class HttpOrigin final : public Origin {
 
   const std::string root_;
   HttpObjects objects_;
-  std::atomic<std::uint64_t> left_out_{0};
 };
 
 }  // namespace forebay

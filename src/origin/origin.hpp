@@ -56,6 +56,7 @@ struct OriginName {
 struct DirectoryListing {
   std::vector<OriginName> names;
   bool listable = true;
+  std::uint64_t left_out = 0;  // Names of a store that cannot be paths, and are not in `names`.
 };
 
 // One object, opened for staging.
@@ -76,8 +77,6 @@ class Origin {
   [[nodiscard]] virtual const std::string& canonical_name() const = 0;
   // None: a file system. A store tries a call that failed as often as is right, until the settings' deadline.
   [[nodiscard]] virtual StoreClient* store() { return nullptr; }
-  // Names of listings so far that are not shown, as they cannot be paths.
-  [[nodiscard]] virtual std::uint64_t left_out() const { return 0; }
   [[nodiscard]] bool is_posix() { return store() == nullptr; }
   // Codes: not_found, permission, io_error.
   virtual Result<OriginAttributes> root_attributes() = 0;

@@ -134,7 +134,7 @@ Result<DirectoryListing> S3Origin::list(const std::string& directory) {
     listing.names.push_back({name, store_directory_attributes(name_, above + name), "", ""});
   }
   left_out.log(access_->bucket());
-  left_out_ += left_out.total();
+  listing.left_out = left_out.total();
   return listing;
 }
 

@@ -6,7 +6,6 @@
 // ETag, which goes into If-Match of every GET: bytes of another version are never taken.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,7 +20,6 @@ class S3Origin final : public Origin {
   explicit S3Origin(std::unique_ptr<S3Access> access);
 
   [[nodiscard]] const std::string& canonical_name() const override { return name_; }
-  [[nodiscard]] std::uint64_t left_out() const override { return left_out_; }
   Result<OriginAttributes> root_attributes() override;
   Result<DirectoryListing> list(const std::string& directory) override;
   Result<OriginName> look_at(const std::string& path) override;
@@ -40,7 +38,6 @@ class S3Origin final : public Origin {
 
   std::unique_ptr<S3Access> access_;
   std::string name_;
-  std::atomic<std::uint64_t> left_out_{0};
 };
 
 }  // namespace forebay

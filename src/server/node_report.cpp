@@ -52,23 +52,20 @@ Presence presence_of(const NodeCore& core) {
   return sum;
 }
 
-// What this node asked of stores, and what their listings had that cannot be a path.
+// What this node asked of stores.
 nlohmann::json store_row(const NodeCore& core) {
   HttpCounts all;
-  std::uint64_t left_out = 0;
   for (const auto& dataset : core.datasets) {
     if (StoreClient* client = dataset.origin->store()) {
       const HttpCounts counts = client->http().counts();
       all.attempts += counts.attempts;
       all.repeated += counts.repeated;
       all.throttled += counts.throttled;
-      left_out += dataset.origin->left_out();
     }
   }
   return {{"requests", all.attempts},
           {"repeated", all.repeated},
-          {"throttled", all.throttled},
-          {"left_out", left_out}};
+          {"throttled", all.throttled}};
 }
 
 double ratio(std::uint64_t part, std::uint64_t whole) {
@@ -117,7 +114,9 @@ nlohmann::json node_row(const NodeCore& core, const ControlPage* page, const std
 nlohmann::json job_report(const StagedDatasets& datasets, const std::vector<nlohmann::json>& rows) {
   std::uint64_t objects = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t left_out = 0;
   for (const auto& dataset : datasets) {
+    left_out += dataset.view().header().names_left_out;
     objects += dataset.view().header().object_count;
     bytes += dataset.view().header().dataset_bytes;
   }
@@ -138,7 +137,7 @@ nlohmann::json job_report(const StagedDatasets& datasets, const std::vector<nloh
            {{"requests", sum(Pointer("/store/requests"))},
             {"repeated", sum(Pointer("/store/repeated"))},
             {"throttled", sum(Pointer("/store/throttled"))},
-            {"left_out", sum(Pointer("/store/left_out"))}}},
+            {"left_out", left_out}}},
           {"peer_bytes", sum(Pointer("/peer_bytes"))},
           {"hits",
            {{"local", sum(Pointer("/hits/local"))},

@@ -55,7 +55,7 @@ struct CatalogHeader {
   uint32_t index_slots;
   uint32_t owner_count;
   uint32_t file_system_count;
-  uint32_t reserved;
+  uint32_t names_left_out;  // What a store has that cannot be a path; no more than this can count.
   StringRef origin;  // The origin's canonical name: an absolute path without trailing slash, or a URL.
 };
 
