@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "cli/interposer.hpp"
+#include "cli/json_number.hpp"
 #include "cli/run_report.hpp"
 #include "cli/server_job.hpp"
 #include "common/path_io.hpp"
@@ -37,14 +38,23 @@ json read_cache() {
 }
 
 // Best effort: a probe more the next time is all that a failure costs.
-void remember_name(const std::string& site, const ProbeOutcome& outcome) {
+void note_in_cache(const std::string& site, const json& what) {
   const auto path = cache_path();
   if (path.empty() || !make_private_directory(path.substr(0, path.rfind('/'))).ok()) {
     return;
   }
   auto cache = read_cache();
-  cache[site] = {{"name", outcome.name}, {"p50_us", outcome.p50_us}, {"gib_per_s", outcome.gib_per_s}};
+  if (!cache[site].is_object()) {
+    cache[site] = json::object();
+  }
+  cache[site].update(what);
   static_cast<void>(write_report_file(path, cache));
+}
+
+json known_of(const Launcher& launcher) {
+  const auto cache = read_cache();
+  const auto at = cache.find(launcher.site());
+  return at != cache.end() && at->is_object() ? *at : json::object();
 }
 
 MpiChoice choice_of(const MpiSetting& settings) {
@@ -67,9 +77,28 @@ Environment environment_of(const MpiSetting& setting) {
 }
 
 std::string remembered_mpi(const Launcher& launcher) {
-  const auto cache = read_cache();
-  const auto at = cache.find(launcher.site());
-  return at != cache.end() && at->is_object() ? at->value("name", "") : "";
+  const auto known = known_of(launcher);
+  const auto name = known.find("name");
+  return name != known.end() && name->is_string() ? name->get<std::string>() : std::string();
+}
+
+std::optional<std::chrono::duration<double>> remembered_start(const Launcher& launcher) {
+  const auto known = known_of(launcher);
+  const auto at = known.find("heard_after_s");
+  const double seconds = at != known.end() && at->is_number() ? at->get<double>() : 0;
+  constexpr double kHour = 3600;
+  if (!(seconds > 0 && seconds < kHour) || number_in(known, "heard_nodes") != launcher.node_count()) {
+    return std::nullopt;
+  }
+  return std::chrono::duration<double>(seconds);
+}
+
+void remember_start(const Launcher& launcher, std::chrono::duration<double> heard_after) {
+  const auto known = remembered_start(launcher);
+  if (!known || heard_after > *known || heard_after < *known / 2) {
+    note_in_cache(launcher.site(),
+                  {{"heard_nodes", launcher.node_count()}, {"heard_after_s", heard_after.count()}});
+  }
 }
 
 ProbeOutcome probe_settings(EventLoop& loop, const Launcher& launcher, const MpiSetting& settings,
@@ -151,7 +180,8 @@ Result<MpiChoice> choose_mpi(EventLoop& loop, const Launcher& launcher, const st
   if (!best->works) {
     return Error{Code::unavailable, fmt::format("no MPI settings work here: {}", outcome_text(outcomes, ""))};
   }
-  remember_name(launcher.site(), *best);
+  note_in_cache(launcher.site(),
+                {{"name", best->name}, {"p50_us", best->p50_us}, {"gib_per_s", best->gib_per_s}});
   auto choice = choice_of(*find_mpi_setting(candidates, best->name));
   choice.outcomes = std::move(outcomes);
   return choice;

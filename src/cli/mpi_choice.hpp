@@ -4,6 +4,8 @@
 // Distributions' defaults fail between hosts, and what works differs by site: nobody should have to know.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,12 @@ Environment environment_of(const MpiSetting& setting);
 
 // The name chosen for the launcher's site in an earlier run; empty: none.
 std::string remembered_mpi(const Launcher& launcher);
+
+// How long servers took until they were first heard of, the last time as many were started at the launcher's
+// site; none when it is not known.
+std::optional<std::chrono::duration<double>> remembered_start(const Launcher& launcher);
+// Best effort.
+void remember_start(const Launcher& launcher, std::chrono::duration<double> heard_after);
 
 // Probes one candidate: at most kProbeDeadline. `give_up` true ends it early. `loop` outlives the call.
 inline constexpr std::chrono::seconds kProbeDeadline{8};

@@ -63,7 +63,8 @@ Clock::duration ServerKeeper::silence_allowed() const {
   if (beats_) {
     return timeout;
   }
-  return heard_first_after_ ? std::max(timeout, kSlowerStart * *heard_first_after_) : Clock::duration::max();
+  const auto usual = heard_first_after_ ? heard_first_after_ : usual_start_;
+  return usual ? std::max(timeout, kSlowerStart * *usual) : Clock::duration::max();
 }
 
 void ServerKeeper::on_event(const nlohmann::json& event) {
@@ -220,8 +221,14 @@ ServerKeeper::Outcome ServerKeeper::start_with(const Launcher& launcher, const C
                       outcome_text(choice->outcomes, choice->name)));
     }
     mpi_variables_ = choice->variables;
+    // Only where there is another try, which is given all the time: today may be slower than the last time.
+    usual_start_.reset();
+    if (const auto usual = remembered_start(launcher); usual && choice->remembered) {
+      usual_start_ = std::chrono::duration_cast<Clock::duration>(*usual);
+    }
     outcome = launch(launcher, give_up);
     if (outcome == Outcome::ready) {
+      remember_start(launcher, *heard_first_after_);
       return outcome;
     }
     history_.why_without = outcome_of_launch();

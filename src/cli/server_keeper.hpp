@@ -114,6 +114,7 @@ class ServerKeeper {
   Clock::time_point report_asked_at_;
 
   std::optional<Clock::time_point> first_ready_at_;
+  std::optional<Clock::duration> usual_start_;        // the same in earlier runs, where it is to be gone by
   std::optional<Clock::duration> heard_first_after_;  // a launch, the first time
   std::uint32_t in_a_row_ = 0;
   std::optional<Clock::time_point> down_since_;

@@ -69,6 +69,17 @@ becomes_true 60 restarted 3 || { fail "mpirun killed: not restarted"; cat "$out/
 ends "stopped and killed"
 reported "stopped and killed" 'r["restarts"]["count"] >= 3 and "without_forebay" not in r'
 
+echo "== a server stops while MPI starts: not waited for as long as for one that is slow"
+start beginning --prefetch background --start-timeout 3600
+becomes_true 60 has_server 2 || { fail "rank 2 does not run"; cat "$out/err" >&2; }
+stopped=$(server 2)
+kill -STOP "$stopped"
+grep -q "ready after" "$out/err" && fail "rank 2 was stopped too late"
+becomes_true 100 read_by_all || { fail "the command was not started"; cat "$out/err" >&2; }
+[ "$(server 2)" != "$stopped" ] || fail "the stopped server is still there"
+ends "stopped while MPI starts"
+reported "stopped while MPI starts" '"without_forebay" not in r and len(r["nodes"]) == 4'
+
 echo "== servers are killed while they stage, before the command"
 start staging --prefetch wait --bandwidth 1M
 becomes_true 60 grep -q "ready after" "$out/err" || fail "no servers"

@@ -173,7 +173,7 @@ class FileSystemFull(Buffer):
     def inject(self, lab):
         place = lab.buffer_place(self.node)
         self.resize(lab, "4k")  # tmpfs takes no size below what is used
-        self.filler = os.path.join(place, "filler")
+        self.filler = os.path.join(place, f"filler{id(self)}")  # a round may have two of these on a node
         with open(self.filler, "wb") as file:
             try:
                 while True:
