@@ -71,9 +71,7 @@ reported "stopped and killed" 'r["restarts"]["count"] >= 3 and "without_forebay"
 
 echo "== a server stops while MPI starts: not waited for as long as for one that is slow"
 start beginning --prefetch background --start-timeout 3600
-becomes_true 60 has_server 2 || { fail "rank 2 does not run"; cat "$out/err" >&2; }
-stopped=$(server 2)
-kill -STOP "$stopped"
+stopped=$(python3 "$here/restart_stop_early.py" "$scratch" 2) || { fail "rank 2 does not run"; cat "$out/err" >&2; }
 grep -q "ready after" "$out/err" && fail "rank 2 was stopped too late"
 becomes_true 100 read_by_all || { fail "the command was not started"; cat "$out/err" >&2; }
 [ "$(server 2)" != "$stopped" ] || fail "the stopped server is still there"
