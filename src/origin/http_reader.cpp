@@ -35,7 +35,7 @@ Status HttpReader::read(std::uint64_t offset, std::span<std::byte> into) {
 
 Status HttpReader::verify_unchanged() {
   if (checksum_ && checksum_->verdict() == OrderedChecksum::Verdict::wrong) {
-    return Error{Code::io_error,
+    return Error{Code::corrupt,
                  fmt::format("what came from {} is not what the manifest says (its {} differs)",
                              shown_url(url_), version_.checksum.substr(0, version_.checksum.find(':'))),
                  EIO};

@@ -21,7 +21,7 @@ class HttpReader final : public OriginReader {
   // to see that, unless all is what was asked for. Codes: those of HttpClient::perform().
   Status read(std::uint64_t offset, std::span<std::byte> into) override;
   // Each answer was of the version, so nothing is asked again. An object of up to
-  // OrderedChecksum::kObjectBytesMax that was read whole is compared with its checksum. Code: io_error (it is
+  // OrderedChecksum::kObjectBytesMax that was read whole is compared with its checksum. Code: corrupt (it is
   // another one).
   Status verify_unchanged() override;
 

@@ -65,7 +65,8 @@ class OriginReader {
   virtual ~OriginReader() = default;
   // Reads `into.size()` bytes at `offset`. Codes: changed (the object ended early), io_error, timed_out.
   virtual Status read(std::uint64_t offset, std::span<std::byte> into) = 0;
-  // After the last read: ok when the object still is the version it was opened as. Code: changed, io_error.
+  // After the last read: ok when the object still is the version it was opened as, and what was read is what
+  // the store says of it. Codes: changed, io_error, corrupt (another checksum).
   virtual Status verify_unchanged() = 0;
 };
 

@@ -30,8 +30,7 @@ S3Addressing addressing_of(AddressingSetting setting) {
 }  // namespace
 
 S3Access::S3Access(S3Location location, const StoreSettings& settings)
-    : location_(std::move(location)),
-      client_(settings) {}
+    : location_(std::move(location)), client_(settings) {}
 
 Result<std::unique_ptr<S3Access>> S3Access::open(const std::string& url, const StoreSettings& settings) {
   FOREBAY_ASSIGN(location, parse_s3_url(url));

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "common/log.hpp"
+#include "origin/s3_reader.hpp"
 #include "origin/store_attributes.hpp"
 #include "s3/key_paths.hpp"
 #include "s3/parallel_listing.hpp"
@@ -19,22 +20,6 @@ namespace forebay {
 namespace {
 
 constexpr unsigned kListingThreads = 8;  // of one directory
-
-class S3Reader final : public OriginReader {
- public:
-  S3Reader(S3Bucket& bucket, std::string key, std::string etag)
-      : bucket_(bucket), key_(std::move(key)), etag_(std::move(etag)) {}
-  Status read(std::uint64_t offset, std::span<std::byte> into) override {
-    return bucket_.read(key_, offset, into, etag_);
-  }
-  // Each read was of this version, or failed.
-  Status verify_unchanged() override { return {}; }
-
- private:
-  S3Bucket& bucket_;
-  std::string key_;
-  std::string etag_;
-};
 
 // What a listing leaves out: how many by reason, and one of each to look for.
 class LeftOut {
@@ -194,7 +179,7 @@ Result<std::unique_ptr<OriginReader>> S3Origin::open(const std::string& path, co
     etag = now.etag;
   }
   return std::unique_ptr<OriginReader>(
-      std::make_unique<S3Reader>(access_->bucket(), key_of(path), std::move(etag)));
+      std::make_unique<S3Reader>(access_->bucket(), etags_, key_of(path), expected.size, std::move(etag)));
 }
 
 }  // namespace forebay

@@ -12,6 +12,7 @@
 
 #include "origin/origin.hpp"
 #include "origin/s3_access.hpp"
+#include "origin/s3_reader.hpp"
 
 namespace forebay {
 
@@ -38,6 +39,7 @@ class S3Origin final : public Origin {
 
   std::unique_ptr<S3Access> access_;
   std::string name_;
+  EtagMeaning etags_;
 };
 
 }  // namespace forebay

@@ -170,13 +170,14 @@ Result<S3Attributes> S3Bucket::look_at(const std::string& key) {
   return S3Attributes{*size, *modified_s * 1'000'000'000, std::string(response.headers.find("ETag"))};
 }
 
-Status S3Bucket::read(const std::string& key, std::uint64_t offset, std::span<std::byte> into,
-                      const std::string& etag) {
+Result<bool> S3Bucket::read(const std::string& key, std::uint64_t offset, std::span<std::byte> into,
+                            const std::string& etag) {
   HttpRequest request;
   request.range = HttpRange{offset, into};
   request.if_match = etag;
-  FOREBAY_TRY(perform(std::move(request), key, {}));
-  return {};
+  FOREBAY_ASSIGN(response, perform(std::move(request), key, {}));
+  return response.headers.find("x-amz-server-side-encryption").starts_with("aws:kms") ||
+         !response.headers.find("x-amz-server-side-encryption-customer-algorithm").empty();
 }
 
 }  // namespace forebay

@@ -56,10 +56,11 @@ class S3Bucket {
   Status list(const S3ListQuery& query, const std::function<Status(const ListPage&)>& take);
   // Codes: those of HttpClient::perform(), io_error (no size or time).
   Result<S3Attributes> look_at(const std::string& key);
-  // into.size() bytes (not none) at `offset` of the version `etag` (empty: of any). Codes: those of
+  // into.size() bytes (not none) at `offset` of the version `etag` (empty: of any). True when the store
+  // encrypts it with a key of its user's: then the ETag says nothing of the bytes. Codes: those of
   // HttpClient::perform().
-  Status read(const std::string& key, std::uint64_t offset, std::span<std::byte> into,
-              const std::string& etag);
+  Result<bool> read(const std::string& key, std::uint64_t offset, std::span<std::byte> into,
+                    const std::string& etag);
 
   // "s3://bucket/key"
   [[nodiscard]] std::string url_of(std::string_view key) const;

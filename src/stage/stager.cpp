@@ -285,9 +285,15 @@ void Stager::origin_chunk_done(const FlightPtr& flight, const Status& status) {
   if (all.ok()) {
     return seal(flight);
   }
-  if (is_stale_handle(*flight, all.error()) && flight->origin_attempts < kOriginAttempts && !stopping_) {
-    ++flight->origin_attempts;  // A handle that went stale: only opening anew helps.
+  const bool is_corrupt = all.error().code == Code::corrupt;
+  if ((is_stale_handle(*flight, all.error()) || is_corrupt) && flight->origin_attempts < kOriginAttempts &&
+      !stopping_) {
+    ++flight->origin_attempts;  // Only opening and reading anew helps.
     return read_origin(flight);
+  }
+  if (is_corrupt) {  // On the way here, or there: nothing of the buffer's.
+    all =
+        Error{Code::io_error, all.error().text + fmt::format("; {} attempts", flight->origin_attempts), EIO};
   }
   finish(flight, std::move(all));
 }
