@@ -16,6 +16,7 @@ from plan import plan
 from truth import reset_longest
 
 RECOVERY_S = 120
+RESTARTS_MAX = 4  # of one run
 
 
 def bucket_ns(bucket):
@@ -164,7 +165,8 @@ def play_all(lab, options):
         this = Round(number, faults)
         rounds.append(this)
         try:
-            if lab.run is not None and (anew or lab.passed_through()):
+            # Restarts in a row wait longer each time: hours in a night, which show nothing new.
+            if lab.run is not None and (anew or lab.passed_through() or lab.restarts() > RESTARTS_MAX):
                 lab.end()
             if lab.run is None:
                 lab.start(cold)

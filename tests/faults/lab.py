@@ -208,6 +208,12 @@ class Lab:
         with open(self.output, errors="replace") as file:
             return file.read()[-2000:]
 
+    def restarts(self):
+        """How often this run started its servers again, or tried."""
+        with open(self.output, errors="replace") as file:
+            said = file.read()
+        return said.count("servers restarted after") + said.count("could not be started again")
+
     def passed_through(self):
         """Whether run said that it goes on without servers."""
         return "command goes on" in self.said() or "runs without forebay" in self.said()

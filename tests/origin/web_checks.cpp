@@ -239,7 +239,7 @@ BOOST_AUTO_TEST_CASE(a_manifest_is_a_tree_of_what_it_names_held_to_its_checksums
     names.erase("odd/size");
     const auto wrong = read_all(*origin, "odd/wrong", name_at(names, "odd/wrong"));
     BOOST_TEST_REQUIRE(!wrong.ok());
-    BOOST_TEST((wrong.error().code == Code::io_error));
+    BOOST_TEST((wrong.error().code == Code::corrupt));
     BOOST_TEST(
         wrong.error().text.find("not what the manifest says (its sha256 differs)") != std::string::npos,
         wrong.error().text);

@@ -55,3 +55,37 @@ export TEST_URL TEST_TLS_URL TEST_CA
 section "origins"
 "$FOREBAY_BUILD/tests/origin/origin_web_checks" 2>"$work/said" || fail "origin_web_checks" "$(tail -n 40 "$work/said")"
 expect_equal "each range was asked as such" 0 "$(grep -cE '^GET /(html|json)/.*[^/] 200 "-"' "$("$lab/web.sh" log)")"
+
+section "staged for programs on three nodes"
+mount=$(mktemp -u -d /forebay-test-XXXXXX)
+staged() { # ORIGIN NAME COMMAND OPTIONS...
+  "$forebay" run --nodes 3 --quiet --stage "$1=$mount" --buffer "$work/buffer.$2" --prefetch wait --report "$work/report" "${@:4}" \
+    -- sh -c "cd '$mount' && $3" >"$work/out" 2>"$work/err"
+}
+all='find . -mindepth 1 -printf "%y %P\n" | LC_ALL=C sort; find . -type f -printf "%P\t%s %TY-%Tm-%Td %TH:%TM\n" | LC_ALL=C sort; find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum'
+(cd "$TEST_TREE" && TZ=UTC sh -c "$all") >"$work/expected"
+export TZ=UTC
+declare -A options=([html]="" [json]="" [tls]="--ca-file $TEST_CA")
+for kind in html json tls; do
+  url=$([ $kind = tls ] && echo "$TEST_TLS_URL/json/" || echo "$TEST_URL/$kind/")
+  # shellcheck disable=SC2086
+  staged "$url" $kind "$all" ${options[$kind]} || fail "$kind" "$(cat "$work/err")"
+  expect_same "$kind: every name, attribute and byte" "$work/expected" "$work/out"
+  expect_report "$kind: each byte came once" "$work/report" "r['origin_read_ratio'] == 1.0 and r['errors'] == 0 and r['store']['repeated'] == 0"
+done
+staged "$TEST_URL/html/" html "sha256sum plain/large >/dev/null" || fail "a second run" "$(cat "$work/err")"
+expect_report "a second run reads no file" "$work/report" "r['origin_bytes_read'] == 0"
+code=0
+staged "$TEST_TLS_URL/json/" untrusted "true" || code=$?
+expect_equal "a certificate that nobody trusts ends the run" 1 "$code"
+
+section "manifests, staged"
+for manifest in "$TEST_MANIFEST" "$TEST_URL/plain/manifest.jsonl"; do
+  rm -rf "$work/buffer.manifest"
+  staged "manifest:$manifest" manifest "sha256sum plain/large plain/small && ! cat odd/wrong" --prefetch off ||
+    fail "$manifest" "$(cat "$work/err")"
+  (cd "$TEST_TREE" && sha256sum plain/large plain/small) >"$work/expected"
+  expect_same "$manifest: right bytes, and none of what is wrong" "$work/expected" "$work/out"
+  grep -q "odd/wrong: Input/output error" "$work/err" || fail "$manifest: a wrong checksum is an error" "$(cat "$work/err")"
+  grep -q "plain/small is not what the manifest says (its sha256 differs); 3 attempts" "$work/err" || fail "$manifest: it is said" "$(cat "$work/err")"
+done
