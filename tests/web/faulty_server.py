@@ -25,8 +25,12 @@ for NAME (all, when K is absent) with that fault, and the others as a good serve
     circle       302 to where the request came from
     error_body   status=S with an endless body
 
+`after=K` answers the first K well, before the fault. /store is an S3 bucket whose keys are the lines of the environment's
+FAULTY_KEYS: what stands behind /NAME? above. With FAULTY_SOUND in the environment there are no faults.
+
 /_seen/NAME has a line for each request for NAME: method, connection, Range, If-Match. Handles bytes=A-B and If-Match.
 """
+import os
 import re
 import socket
 import ssl
@@ -47,6 +51,13 @@ def content(first, last, version):
         return bytes(last + 1 - first)
     repeats = (last // len(PATTERN)) + 1
     return (PATTERN * repeats)[first:last + 1]
+
+
+def listing():
+    rows = "".join(f"<Contents><Key>{key.replace('&', '&amp;')}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>&quot;v1&quot;</ETag>"
+                   f"<Size>{dict(urllib.parse.parse_qsl(key)).get('size', '1000000')}</Size></Contents>"
+                   for key in sorted(os.environ["FAULTY_KEYS"].split("\n")))
+    return f"<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode()
 
 
 class Connection:
@@ -79,14 +90,20 @@ class Connection:
         query = {key: values[0] for key, values in urllib.parse.parse_qs(url.query).items()}
         if name.startswith("_seen/"):
             with LOCK:
-                text = "".join(line + "\n" for line in SEEN.get(name[6:], []))
+                text = "".join(line + "\n" for line in SEEN.get(urllib.parse.unquote(name[6:]), []))
             return self.send(200, text.encode())
+        if name.strip("/") == "store":
+            return self.send(200, listing())
+        if name.startswith("store/"):
+            name = urllib.parse.unquote(name[6:])
+            query = dict(urllib.parse.parse_qsl(name))
         with LOCK:
             seen = SEEN.setdefault(name, [])
             seen.append(f"{method} {self.number} {headers.get('range', '-')} {headers.get('if-match', '-')}")
             count = len(seen)
         fault = query.get("fault", "")
-        if count > int(query.get("times", "1000000")):
+        after = int(query.get("after", "0"))
+        if not after < count <= after + int(query.get("times", "1000000")) or "FAULTY_SOUND" in os.environ:
             fault = ""
         return self.answer(method, headers, {**query, "self": target}, fault)
 

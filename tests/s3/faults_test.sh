@@ -1,0 +1,103 @@
+#!/bin/bash
+# A store that fails in every way, read by whole runs: right bytes or the right errno, a bounded number of requests, a line for what
+# failed, and nothing wrong in a buffer.
+source "$(dirname "$(readlink -f "$0")")/../system/lib.sh"
+
+export HOME=$work/home AWS_EC2_METADATA_DISABLED=true
+unset "${!AWS_@}"
+mkdir "$HOME"
+mount=$(mktemp -u -d /forebay-test-XXXXXX)
+
+# What is read, what comes of it, and how many requests at most, when its owner and, as that fails, the reading node ask.
+cat >"$work/table" <<'TABLE'
+good=1|right|1
+size=9000000&good=1|right|3
+fault=status&status=500&times=2|right|3
+fault=status&status=503&times=4|right|5
+fault=status&status=429&retry_after=1&times=1|right|2
+fault=close&times=2|right|3
+fault=garbage&times=1|right|2
+fault=truncated&at=1000&times=1|right|2
+fault=reset&at=500000&times=2|right|3
+size=9000000&fault=truncated&at=2000000&times=2|right|5
+fault=wrong_range&times=1|right|2
+fault=status&status=503|Connection timed out|100
+fault=status&status=429|Connection timed out|100
+fault=stall&at=1000|Connection timed out|10
+fault=drip|Connection timed out|10
+fault=status&status=500|Input/output error|100
+fault=garbage|Input/output error|100
+fault=close|Input/output error|100
+size=9000000&fault=whole|Input/output error|30
+fault=wrong_range|Input/output error|10
+fault=no_range|Input/output error|10
+fault=short_range|Input/output error|10
+fault=over_long&extra=100|Input/output error|10
+fault=status&status=403|Permission denied|10
+fault=status&status=404|Stale file handle|10
+fault=etag|Stale file handle|10
+size=9000000&fault=etag&after=1|Stale file handle|10
+TABLE
+cut -d '|' -f 1 "$work/table" >"$work/keys"
+FAULTY_KEYS=$(cat "$work/keys")
+export FAULTY_KEYS
+
+store() { # VARIABLES...: starts one; its address is $endpoint
+  coproc STORE { exec env "$@" "$python" "$FOREBAY_SOURCE/tests/web/faulty_server.py"; }
+  local port
+  read -r port <&"${STORE[0]}"
+  endpoint=http://127.0.0.1:$port
+  store_input=${STORE[1]}
+}
+end_store() {
+  exec {store_input}>&-
+  wait
+}
+# What each key gives: "KEY|right", "KEY|why not".
+cat >"$work/read.py" <<'READ'
+import concurrent.futures
+import os
+import sys
+import urllib.parse
+mount, keys = sys.argv[1], sys.argv[2]
+pattern = bytes((131 * i + i // 1024) % 256 for i in range(262144))
+
+
+def read(key):
+    size = int(dict(urllib.parse.parse_qsl(key)).get("size", "1000000"))
+    try:
+        with open(f"{mount}/{key}", "rb") as file:
+            return f"{key}|{'right' if file.read() == (pattern * (size // len(pattern) + 1))[:size] else 'WRONG BYTES'}"
+    except OSError as error:
+        return f"{key}|{os.strerror(error.errno)}"
+
+
+with concurrent.futures.ThreadPoolExecutor(8) as readers:
+    print(*readers.map(read, open(keys).read().split("\n")[:-1]), sep="\n")
+READ
+run() {
+  "$forebay" run --nodes 3 --quiet --anonymous --s3-endpoint "$endpoint" --stage "s3://store=$mount" --buffer "$work/buffer" --prefetch off \
+    --origin-deadline 4 --report "$work/report" -- "$python" "$work/read.py" "$mount" "$work/keys" >"$work/out" 2>"$work/err"
+}
+
+section "faults"
+store FAULTY_ALL=1
+run || fail "the run" "$(cat "$work/err")"
+cut -d '|' -f 1,2 "$work/table" >"$work/expected"
+expect_same "what each fault comes to" "$work/expected" "$work/out"
+while IFS='|' read -r key _ most; do
+  encoded=$("$python" -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1]))' "$key")
+  asked=$(curl -s "$endpoint/_seen/$encoded" | wc -l)
+  [ "$asked" -ge 1 ] && [ "$asked" -le "$most" ] || fail "$key: $asked requests, not 1 to $most"
+done <"$work/table"
+
+end_store
+
+section "the store is well again"
+store FAULTY_SOUND=1
+run || fail "the run" "$(cat "$work/err")"
+sed 's/$/|right/' "$work/keys" >"$work/expected"
+expect_same "right bytes of all" "$work/expected" "$work/out"
+expect_report "nothing wrong was kept" "$work/report" "r['damaged'] == 0 and r['errors'] == 0"
+
+end_store
