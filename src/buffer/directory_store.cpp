@@ -387,6 +387,12 @@ Status DirectoryStore::verify(const ObjectShape& shape, std::uint32_t stripe, st
   FOREBAY_ASSIGN(file, open_complete(shape.identity, offset, bytes));
   const std::string what =
       fmt::format("stripe {} of {}", stripe, directory_.path_of(shape.identity, FileForm::whole));
+  struct stat info {};
+  if (!file.part &&
+      (::fstat(file.fd.get(), &info) != 0 || !is_published_file(info, shape.identity, shape.bytes))) {
+    return Error{Code::corrupt,
+                 what + " lies in a file that is not what was put there (its size, time or mode differ)"};
+  }
   const auto summed = checksum_in_file(file.fd.get(), offset, bytes, what);
   FOREBAY_TRY(unchanged_since(file));
   FOREBAY_ASSIGN(found, summed);

@@ -161,6 +161,18 @@ BOOST_FIXTURE_TEST_CASE(bytes_that_changed_behind_the_seal_are_found_by_verifyin
   REQUIRE_CODE(store->verify(of, 0, checksum), Code::corrupt);
 }
 
+BOOST_FIXTURE_TEST_CASE(right_bytes_in_a_file_that_cannot_be_opened_as_ours_are_found_by_verifying,
+                        TwoObjects) {
+  open();
+  bring();
+  const auto kept_now = kept(open())[0];
+  const ObjectShape& of = kept_now.object == first.identity ? first : second;
+  REQUIRE_OK(store->verify(of, 0, kept_now.checksum));
+  BOOST_REQUIRE(::chmod(file_of(of).c_str(), 0644) == 0);
+  REQUIRE_CODE(store->open_object(of, 0), Code::corrupt);
+  REQUIRE_CODE(store->verify(of, 0, kept_now.checksum), Code::corrupt);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_damaged_file_is_not_taken_up, TwoObjects) {
   for (const Damage& damage : damages()) {
     BOOST_TEST_CONTEXT(damage.name) {
