@@ -9,7 +9,9 @@
 #include "cli/exit_code.hpp"
 #include "cli/finding.hpp"
 #include "cli/mpi_choice.hpp"
+#include "cli/origin_findings.hpp"
 #include "cli/session_request.hpp"
+#include "cli/store_settings.hpp"
 #include "cli/verbs.hpp"
 
 namespace forebay {
@@ -60,7 +62,9 @@ int print_all(const std::vector<Finding>& findings, const std::vector<ProbeOutco
     }
     print_json({{"ok", !failed}, {"findings", list}, {"mpi", probes}});
   } else {
-    print_table(outcomes);
+    if (!outcomes.empty()) {
+      print_table(outcomes);
+    }
     for (const auto& one : findings) {
       fmt::print("{:<5} {:<9} {}{}\n", verdict_name(one.verdict), one.what, one.found,
                  one.advice.empty() ? "" : "\n                -> " + one.advice);
@@ -69,7 +73,10 @@ int print_all(const std::vector<Finding>& findings, const std::vector<ProbeOutco
   return static_cast<int>(failed ? ExitCode::failed : ExitCode::done);
 }
 
-int doctor(const Settings& settings, bool as_json) {
+int doctor(const Settings& settings, const std::string& origin, bool as_json) {
+  if (!origin.empty()) {
+    return print_all(examine_origin(origin, settings.store), {}, as_json);
+  }
   auto launchers = launchers_for(settings);
   if (!launchers.ok()) {
     return fail_with(launchers.error());
@@ -98,16 +105,26 @@ int doctor(const Settings& settings, bool as_json) {
 
 void add_doctor_verb(CommandLine& line) {
   const auto as_json = std::make_shared<bool>(false);
+  const auto origin = std::make_shared<std::string>();
   auto& verb = line.add_verb(
       "doctor", "say whether this machine or allocation is fit, and what to change",
       "Examples:\n"
       "  forebay doctor --buffer /local/nvme\n"
       "  forebay doctor --hostfile hosts        probe MPI between the hosts\n"
+      "  forebay doctor --origin s3://training/imagenet\n"
       "Probes each MPI setting that may work with two ranks, one of them idle, and looks at the buffer, "
       "limits and\n"
-      "the preloaded library. Exit code 1 when something must be changed.",
-      [as_json](const Invocation& invocation) { return doctor(invocation.settings.values(), *as_json); });
+      "the preloaded library. With --origin it looks at that alone: whose keys are used, how long a listing "
+      "and a read\n"
+      "take, whether the store throttles. Exit code 1 when something must be changed.",
+      [as_json, origin](const Invocation& invocation) {
+        return doctor(invocation.settings.values(), *origin, *as_json);
+      });
   verb.add_flag("--json", *as_json, "as JSON");
+  verb.add_option("--origin", *origin,
+                  "look at this origin: s3://BUCKET[/PREFIX], an http(s) address, "
+                  "manifest:PLACE or a directory");
+  add_store_settings(line, verb);
   line.add_settings(verb, {"buffer", "nodes", "hostfile", "launcher"});
 }
 

@@ -32,6 +32,14 @@ S3Addressing addressing_of(AddressingSetting setting) {
 S3Access::S3Access(S3Location location, const StoreSettings& settings)
     : location_(std::move(location)), client_(settings) {}
 
+Result<std::string> S3Access::credentials_source() {
+  if (!credentials_) {
+    return std::string("none are sent (anonymous)");
+  }
+  FOREBAY_ASSIGN(credentials, credentials_->get());
+  return "from " + credentials->source;
+}
+
 Result<std::unique_ptr<S3Access>> S3Access::open(const std::string& url, const StoreSettings& settings) {
   FOREBAY_ASSIGN(location, parse_s3_url(url));
   FOREBAY_ASSIGN(profile, load_aws_profile(variable, settings.s3_profile));

@@ -18,6 +18,9 @@ class S3Access {
   // permission, io_error (of AWS's files).
   static Result<std::unique_ptr<S3Access>> open(const std::string& url, const StoreSettings& settings);
 
+  // Where the credentials come from, for people, never what they are; may ask a service. Codes: those of
+  // CredentialChain::get().
+  Result<std::string> credentials_source();
   [[nodiscard]] const S3Location& location() const noexcept { return location_; }
   [[nodiscard]] S3Bucket& bucket() noexcept { return *bucket_; }
   [[nodiscard]] StoreClient& client() noexcept { return client_; }

@@ -78,6 +78,30 @@ expect_ls "a profile" 0 --s3-profile store s3://data
 expect_ls "no such profile" 2 --s3-profile shop s3://data
 expect_said "no such profile" "no AWS profile 'shop'"
 
+section "the doctor"
+expect_doctor() { # WHAT CODE EXPRESSION-of-found OPTIONS...: `found` is what was found by what was looked at
+  local code=0
+  "${before[@]}" "$forebay" doctor --json --origin "${@:4}" >"$work/doctor" 2>>"$work/all.err" || code=$?
+  cat "$work/doctor" >>"$work/all.err"
+  expect_equal "$1: exit code" "$2" "$code"
+  "$python" -c 'import json, sys
+report = json.load(open(sys.argv[1]))
+found = {one["what"]: one["verdict"] + ": " + one["found"] for one in report["findings"]}
+sys.exit(not (report["ok"] == (sys.argv[3] == "0") and eval(sys.argv[2])))' "$work/doctor" "$3" "$2" || fail "$1" "$(cat "$work/doctor")"
+}
+before=(env)
+expect_doctor "all is well" 0 "found['keys'] == 'ok: from environment' and found['listing'].startswith('ok: 1000 (a page of) names in ') and found['reading'].startswith('ok: ') and found['manners'].startswith('ok: ')" s3://data/flat
+expect_doctor "a bucket that is not there" 1 "'there is no bucket' in found['listing']" s3://no-such-bucket
+expect_doctor "no keys are sent" 1 "'anonymous' in found['keys'] and 'access is denied' in found['listing']" s3://data --anonymous
+before=(env AWS_SECRET_ACCESS_KEY=wrong/secret)
+expect_doctor "a wrong secret" 1 "'SignatureDoesNotMatch; credentials from environment' in found['listing']" s3://data
+before=(env -u AWS_ACCESS_KEY_ID)
+expect_doctor "no keys" 1 "'no AWS credentials' in found['keys']" s3://data
+before=(faketime --exclude-monotonic -f +2h)
+expect_doctor "a wrong clock" 0 "found['listing'].startswith('ok: ') and 'had to be sent again' in found['manners']" s3://data
+before=(env)
+expect_doctor "a directory" 0 "found['reading'].startswith('ok: ')" "$FOREBAY_SOURCE"
+
 section "staged for programs at a path that is nowhere"
 before=(env)
 [ ! -e /data ] || skip_mount=$(mktemp -u -d /forebay-test-XXXXXX)
