@@ -23,6 +23,15 @@ class Buffer(Fault):
 
     def whole_files(self, lab):
         """[(path, object)] of what can be told apart, in random order."""
+        found = self.files_now(lab)
+        if not found:
+            lab.look_everywhere(looks=100)  # What another fault of the round took comes back as it is read.
+            found = self.files_now(lab)
+        found.sort()
+        self.pick.shuffle(found)
+        return found
+
+    def files_now(self, lab):
         found = []
         for directory, _, names in os.walk(os.path.join(lab.buffer_of(self.node), "objects")):
             for name in names:
@@ -34,8 +43,6 @@ class Buffer(Fault):
                     continue  # evicted just now
                 if number is not None and not name.endswith(".part"):
                     found.append((path, number))
-        found.sort()
-        self.pick.shuffle(found)
         return found
 
     def damage(self, lab, count, change):
