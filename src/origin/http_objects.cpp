@@ -13,13 +13,9 @@
 #include "web/url.hpp"
 
 namespace forebay {
-namespace {
-
-}  // namespace
 
 HttpObjects::HttpObjects(std::string name, const StoreSettings& settings)
-    : name_(std::move(name)),
-      client_(settings) {}
+    : name_(std::move(name)), client_(settings) {}
 
 Result<std::optional<OriginName>> HttpObjects::name_of(Wanted wanted) {
   OriginName name{wanted.name, {}, "", ""};

@@ -165,10 +165,12 @@ OrderedChecksum::Verdict OrderedChecksum::verdict() {
   if (taken_ != size_ || !hash_) {
     return Verdict::open;
   }
-  found_ = expected_.substr(0, expected_.find(':') + 1) + hash_->value();
+  const auto value = hash_->value();
   hash_.reset();
-  return found_ == (expected_.starts_with("crc32c") ? expected_ : lower_case(expected_)) ? Verdict::right
-                                                                                         : Verdict::wrong;
+  const auto expected = std::string_view(expected_).substr(expected_.find(':') + 1);
+  return value == (expected_.starts_with("crc32c") ? std::string(expected) : lower_case(expected))
+             ? Verdict::right
+             : Verdict::wrong;
 }
 
 }  // namespace forebay

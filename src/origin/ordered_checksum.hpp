@@ -42,15 +42,12 @@ class OrderedChecksum {
   void add(std::uint64_t offset, std::span<const std::byte> bytes);
   // After the last piece, once.
   [[nodiscard]] Verdict verdict();
-  // The checksum of what came, as is_checksum() has it: after a verdict that is not `open`.
-  [[nodiscard]] const std::string& found() const noexcept { return found_; }
 
  private:
   class Hash;
   void take(std::span<const std::byte> bytes);
 
   const std::string expected_;
-  std::string found_;
   const std::uint64_t size_;
   std::mutex mutex_;
   std::unique_ptr<Hash> hash_;

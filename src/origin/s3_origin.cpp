@@ -67,7 +67,8 @@ Status enough() {
 
 S3Origin::S3Origin(std::unique_ptr<S3Access> access)
     : access_(std::move(access)),
-      name_(without_slash(access_->bucket().url_of(access_->location().prefix))) {}
+      name_(without_slash(access_->bucket().url_of(access_->location().prefix))),
+      etags_(access_->location().prefix) {}
 
 Result<OriginAttributes> S3Origin::root_attributes() {
   return store_directory_attributes(name_, "");

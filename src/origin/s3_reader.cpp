@@ -20,7 +20,80 @@ std::string md5_in(std::string_view etag) {
   return is_checksum(checksum) ? checksum : std::string();
 }
 
+// One object is as likely to be damaged as to tell; so many are not.
+constexpr std::size_t kAskedMax = 3;
+constexpr std::size_t kTellingMin = 2;
+
+struct Candidate {
+  std::string key;
+  std::string etag;
+  std::uint64_t size;
+};
+
+// The smallest of the first page, which have an ETag that may be an MD5.
+Result<std::vector<Candidate>> candidates(S3Bucket& bucket, const std::string& prefix,
+                                          const std::string& but) {
+  std::vector<Candidate> found;
+  const auto listed =
+      bucket.list({.prefix = prefix, .delimiter = "", .start_after = "", .before = ""},
+                  [&](const ListPage& page) -> Status {
+                    for (const auto& one : page.objects()) {
+                      if (one.size > 0 && one.size <= OrderedChecksum::kObjectBytesMax && one.key != but &&
+                          !md5_in(one.etag).empty()) {
+                        found.push_back({std::string(one.key), std::string(one.etag), one.size});
+                      }
+                    }
+                    return Error{Code::cancelled, "a page is enough"};
+                  });
+  if (!listed.ok() && listed.error().code != Code::cancelled) {
+    return listed.error();
+  }
+  std::stable_sort(found.begin(), found.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.size < b.size; });
+  found.resize(std::min(found.size(), kAskedMax));
+  return found;
+}
+
 }  // namespace
+
+void EtagMeaning::learn_md5() noexcept {
+  auto unknown = Kind::unknown;
+  kind_.compare_exchange_strong(unknown, Kind::md5);
+}
+
+Result<EtagMeaning::Kind> EtagMeaning::find_out(S3Bucket& bucket, const std::string& differing) {
+  const std::lock_guard lock(asking_);
+  if (kind_ != Kind::unknown) {
+    return kind_.load();
+  }
+  FOREBAY_ASSIGN(others, candidates(bucket, prefix_, differing));
+  std::size_t not_md5 = 0;
+  for (const auto& one : others) {
+    OrderedChecksum md5(md5_in(one.etag), one.size);
+    std::vector<std::byte> piece(std::min<std::uint64_t>(kChunkBytes, one.size));
+    bool encrypted = false;
+    for (std::uint64_t at = 0; at < one.size; at += piece.size()) {
+      const auto into = std::span(piece).first(std::min<std::uint64_t>(piece.size(), one.size - at));
+      FOREBAY_ASSIGN(is_encrypted, bucket.read(one.key, at, into, one.etag));
+      encrypted = encrypted || is_encrypted;
+      md5.add(at, into);
+    }
+    if (!encrypted && md5.verdict() == OrderedChecksum::Verdict::right) {
+      learn_md5();
+      return kind_.load();
+    }
+    not_md5 += encrypted ? 0 : 1;
+  }
+  if (not_md5 < kTellingMin) {
+    return kind_.load();
+  }
+  auto unknown = Kind::unknown;
+  if (kind_.compare_exchange_strong(unknown, Kind::other)) {
+    log_warning("{}: ETags are no MD5 of their objects there, so that what comes is not compared with them",
+                bucket.url_of(prefix_));
+  }
+  return kind_.load();
+}
 
 S3Reader::S3Reader(S3Bucket& bucket, EtagMeaning& etags, std::string key, std::uint64_t size,
                    std::string etag)
@@ -50,36 +123,19 @@ Status S3Reader::verify_unchanged() {
     case OrderedChecksum::Verdict::open:
       return {};
     case OrderedChecksum::Verdict::right:
-      etags_.learn(EtagMeaning::Kind::md5);
+      etags_.learn_md5();
       return {};
     case OrderedChecksum::Verdict::wrong:
       break;
   }
-  if (etags_.kind() == EtagMeaning::Kind::unknown) {
-    FOREBAY_ASSIGN(again, comes_again(md5_->found()));
-    if (again && etags_.learn(EtagMeaning::Kind::other)) {
-      log_warning("{}: ETags are no MD5 of their objects there, so that what comes is not compared with them",
-                  bucket_.url_of(""));
-    }
-  }
-  if (etags_.kind() == EtagMeaning::Kind::other) {
+  FOREBAY_ASSIGN(kind, etags_.find_out(bucket_, key_));
+  if (kind == EtagMeaning::Kind::other) {
     return {};
   }
   return Error{Code::corrupt,
                fmt::format("what came from {} is not what the store says (its MD5 is not the ETag's)",
                            bucket_.url_of(key_)),
                EIO};
-}
-
-Result<bool> S3Reader::comes_again(const std::string& found) {
-  OrderedChecksum second(found, size_);
-  std::vector<std::byte> piece(std::min<std::uint64_t>(kChunkBytes, size_));
-  for (std::uint64_t at = 0; at < size_; at += piece.size()) {
-    const auto into = std::span(piece).first(std::min<std::uint64_t>(piece.size(), size_ - at));
-    FOREBAY_TRY(bucket_.read(key_, at, into, etag_));
-    second.add(at, into);
-  }
-  return second.verdict() == OrderedChecksum::Verdict::right;
 }
 
 }  // namespace forebay

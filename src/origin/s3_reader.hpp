@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "origin/ordered_checksum.hpp"
@@ -12,19 +13,25 @@
 namespace forebay {
 
 // What a store's ETags of 32 hexadecimal digits are: of most stores the object's MD5, of some any number.
-// Found out by the first object that tells. Thread-safe.
+// Thread-safe.
 class EtagMeaning {
  public:
   enum class Kind { unknown, md5, other };
+  // `prefix`: where the dataset's objects are.
+  explicit EtagMeaning(std::string prefix) : prefix_(std::move(prefix)) {}
+
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
-  // True when it was not known before.
-  bool learn(Kind kind) noexcept {
-    auto unknown = Kind::unknown;
-    return kind_.compare_exchange_strong(unknown, kind);
-  }
+  // An object's ETag was its MD5.
+  void learn_md5() noexcept;
+  // The object `differing` is not what its ETag says: asks others of the dataset, the smallest of a page. One
+  // that is tells that all should be; several that are not either, that ETags are something else here.
+  // `unknown` when there are too few to tell. Codes: those of S3Bucket's calls.
+  Result<Kind> find_out(S3Bucket& bucket, const std::string& differing);
 
  private:
+  const std::string prefix_;
   std::atomic<Kind> kind_{Kind::unknown};
+  std::mutex asking_;
 };
 
 // Thread-safe.
@@ -41,9 +48,6 @@ class S3Reader final : public OriginReader {
   Status verify_unchanged() override;
 
  private:
-  // Whether the bytes of `found` come again.
-  Result<bool> comes_again(const std::string& found);
-
   S3Bucket& bucket_;
   EtagMeaning& etags_;
   const std::string key_;

@@ -20,8 +20,12 @@ class Servers(Fault):
 
     def strike(self, lab, rank, number):
         # None while they are being started again: the first that comes.
-        lab.wait("a server is there", lambda: lab.servers() or lab.passed_through(), 60)
-        servers = lab.servers()
+        servers = {}
+
+        def appear():
+            servers.update(lab.servers())
+            return servers or lab.passed_through()
+        lab.wait("a server is there", appear, 60)
         if not servers:
             raise NotInjected("no server is there")
         pid = servers.get(rank, servers[sorted(servers)[rank % len(servers)]])

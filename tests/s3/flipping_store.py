@@ -1,6 +1,7 @@
 """flipping_store.py [sound]: an S3 store of two buckets whose answers have flipped bits, until its standard input ends; says its port.
 
 Bucket `md5`: ETags are MD5s, as of most stores. `first`: the first answer has another bit. `always`: each answer has another one.
+`steady`: all have the same one, as if it lay in the store.
 Bucket `numbers`: the same names, and ETags that look like MD5s and are not; nothing is flipped there. With `sound`, nothing at all.
 GET /requests/BUCKET/KEY: how often it was asked for.
 """
@@ -13,7 +14,7 @@ import threading
 import urllib.parse
 
 SIZE = 9_000_000  # three pieces
-CONTENT = {name: hashlib.shake_256(name.encode()).digest(SIZE if name != "small" else 1000) for name in ("always", "first", "large", "small")}
+CONTENT = {name: hashlib.shake_256(name.encode()).digest(SIZE if name != "small" else 1000) for name in ("always", "first", "large", "small", "steady")}
 sound = "sound" in sys.argv
 asked = collections.Counter()
 lock = threading.Lock()
@@ -55,6 +56,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             number = asked[f"{bucket}/{key}"]
         if not sound and bucket == "md5" and (key == "always" or (key == "first" and number == 1)):
             body[number * 1000 % len(body)] ^= 1
+        if not sound and bucket == "md5" and key == "steady" and first == 0:
+            body[1234] ^= 1
         return self.answer(206, body, ETag=f'"{etag(bucket, key)}"', Content_Range=f"bytes {first}-{last}/{len(CONTENT[key])}",
                            Last_Modified="Fri, 02 Jan 2026 03:04:05 GMT")
 

@@ -78,6 +78,9 @@ expect_ls "a profile" 0 --s3-profile store s3://data
 expect_ls "no such profile" 2 --s3-profile shop s3://data
 expect_said "no such profile" "no AWS profile 'shop'"
 
+# What libfaketime left of processes whose numbers may come again, at which it gives up. (Nothing runs beside this test.)
+rm -f /dev/shm/sem.faketime_sem_* /dev/shm/faketime_shm_*
+
 section "the doctor"
 expect_doctor() { # WHAT CODE EXPRESSION-of-found OPTIONS...: `found` is what was found by what was looked at
   local code=0
