@@ -76,12 +76,16 @@ bool EventLoop::wait(const std::function<bool()>& done, Clock::time_point deadli
     for (const auto& [fd, ready] : readers_) {
       polled.push_back({fd, POLLIN, 0});
     }
+    for (const auto& [fd, ready] : writers_) {
+      polled.push_back({fd, POLLOUT, 0});
+    }
     if (::poll(polled.data(), polled.size(), milliseconds_until(deadline)) <= 0) {
       continue;  // The deadline, or a signal nobody blocked.
     }
     for (const auto& one : std::span(polled).subspan(1)) {
-      if (const auto reader = readers_.find(one.fd); one.revents != 0 && reader != readers_.end()) {
-        const auto ready = reader->second;  // A copy: it may unwatch itself.
+      const auto& watchers = one.events == POLLIN ? readers_ : writers_;
+      if (const auto watcher = watchers.find(one.fd); one.revents != 0 && watcher != watchers.end()) {
+        const auto ready = watcher->second;  // A copy: it may unwatch itself.
         ready();
       }
     }

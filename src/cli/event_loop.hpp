@@ -31,6 +31,9 @@ class EventLoop {
   // `ready` runs whenever `fd` can be read or has ended, until unwatch(). It may watch and unwatch.
   void watch(int fd, std::function<void()> ready) { readers_[fd] = std::move(ready); }
   void unwatch(int fd) { readers_.erase(fd); }
+  // `ready` runs whenever `fd` can be written to or nobody reads it any more, until unwatch_writable().
+  void watch_writable(int fd, std::function<void()> ready) { writers_[fd] = std::move(ready); }
+  void unwatch_writable(int fd) { writers_.erase(fd); }
   // `ended` runs once, when child `pid` was reaped.
   void on_exit(pid_t pid, std::function<void(int wait_status)> ended) { children_[pid] = std::move(ended); }
 
@@ -46,6 +49,7 @@ class EventLoop {
   sigset_t before_;
   OnSignal on_signal_;
   std::map<int, std::function<void()>> readers_;
+  std::map<int, std::function<void()>> writers_;
   std::map<pid_t, std::function<void(int)>> children_;
 };
 

@@ -9,8 +9,10 @@
 
 #include "catalog/catalog.hpp"
 #include "catalog/catalog_builder.hpp"
+#include "catalog/named_only.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/session_request.hpp"
+#include "cli/stage_list.hpp"
 #include "cli/staging_progress.hpp"
 #include "cli/store_settings.hpp"
 #include "cli/verbs.hpp"
@@ -57,16 +59,25 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-Result<Catalog> scan(const std::string& name, const Settings& settings, const std::string& catalog_path,
-                     ThreadPool& pool) {
+// `only`: of its names, these; nullptr: all.
+Result<Catalog> scan(const std::string& name, const Settings& settings, const NameList* only,
+                     const std::string& catalog_path, ThreadPool& pool) {
   FOREBAY_ASSIGN(origin, open_origin(name, settings.store));
   CatalogBuilder builder(origin->canonical_name(), settings.stripe_bytes);
-  JobScan job{
-      .origin = *origin, .dataset = DatasetIndex{0}, .executor = pool, .transport = nullptr, .progress = {}};
+  JobScan job{.origin = *origin,
+              .dataset = DatasetIndex{0},
+              .executor = pool,
+              .transport = nullptr,
+              .only = only,
+              .progress = {}};
   FOREBAY_ASSIGN(totals, scan_origin(job, builder));
   static_cast<void>(totals);
   FOREBAY_TRY(builder.write(catalog_path));
-  return Catalog::load(catalog_path);
+  FOREBAY_ASSIGN(catalog, Catalog::load(catalog_path));
+  if (only != nullptr) {
+    FOREBAY_TRY(check_all_found(catalog, *only));
+  }
+  return catalog;
 }
 
 // Visits the objects of `view`, names of one file once, as the servers do.
@@ -115,13 +126,20 @@ int plan(const PlanOptions& options, const Settings& settings) {
     return fail_with(
         Error{Code::bad_argument, "no capacity (how much a node may hold) give --capacity SIZE"});
   }
-  std::vector<std::string> origins = options.origins;
-  for (const auto& spec : origins.empty() ? settings.stages : std::vector<StageSpec>{}) {
-    origins.push_back(spec.origin);
+  std::vector<StageSpec> stages;
+  for (const auto& name : options.origins) {
+    stages.push_back({name, name});
   }
-  if (origins.empty()) {
+  if (stages.empty()) {
+    stages = settings.stages;
+  }
+  if (stages.empty()) {
     return fail_with(
         Error{Code::bad_argument, "no origin (forebay plan DIRECTORY --nodes N --capacity SIZE)"});
+  }
+  const auto only = stage_list_of(settings.stage_list, stages);
+  if (!only.ok()) {
+    return fail_with(only.error());
   }
   const auto directory = TemporaryDirectory::create();
   if (!directory.ok()) {
@@ -131,8 +149,9 @@ int plan(const PlanOptions& options, const Settings& settings) {
   std::uint64_t objects = 0;
   std::uint64_t bytes = 0;
   ThreadPool pool("scan", kScanThreads);
-  for (const auto& name : origins) {
-    auto catalog = scan(name, settings, fmt::format("{}/{}", directory->path(), catalogs.size()), pool);
+  for (const auto& spec : stages) {
+    auto catalog = scan(spec.origin, settings, *only ? &**only : nullptr,
+                        fmt::format("{}/{}", directory->path(), catalogs.size()), pool);
     if (!catalog.ok()) {
       const bool is_usage = catalog.error().code == Code::not_found;
       return fail_with(Error{is_usage ? Code::bad_argument : catalog.error().code, catalog.error().text});
@@ -167,7 +186,7 @@ void add_plan_verb(CommandLine& line) {
   verb.add_option("ORIGIN", options->origins,
                   "directories or s3://BUCKET/PREFIX (default: those of `stage`)");
   verb.add_flag("--json", options->json, "as JSON");
-  line.add_settings(verb, {"nodes", "capacity", "stripe", "stage"});
+  line.add_settings(verb, {"nodes", "capacity", "stripe", "stage", "stage-list"});
   add_store_settings(line, verb);
 }
 

@@ -99,7 +99,7 @@ void add_prefetch_verb(CommandLine& line) {
   verb.add_flag("--standalone", options->standalone, "without servers, one rank a node under mpirun or srun");
   verb.add_flag("--simulated", options->simulated,
                 "with --standalone: each rank is a node of its own on this machine");
-  line.add_settings(verb, {"stage", "buffer", "capacity", "floor", "stripe", "bandwidth"});
+  line.add_settings(verb, {"stage", "stage-list", "buffer", "capacity", "floor", "stripe", "bandwidth"});
   add_store_settings(line, verb);
   add_session_options(verb, options->request);
 }

@@ -11,6 +11,7 @@
 #include "cli/mpi_choice.hpp"
 #include "cli/run_supervisor.hpp"
 #include "cli/serve_arguments.hpp"
+#include "cli/stage_list.hpp"
 #include "cli/store_settings.hpp"
 #include "cli/verbs.hpp"
 #include "origin/origin.hpp"
@@ -70,6 +71,10 @@ int run_command(const Invocation& invocation, bool only_show) {
         Error{Code::bad_argument,
               fmt::format("--mpi: '{}' is not known here (`forebay doctor` lists what is)", settings.mpi)});
   }
+  const auto only = stage_list_of(settings.stage_list, settings.stages);
+  if (!only.ok()) {
+    return fail_with(only.error());
+  }
   if (only_show) {
     return dry_run(settings, *launchers->front(), invocation.command);
   }
@@ -78,7 +83,7 @@ int run_command(const Invocation& invocation, bool only_show) {
   if (!loop.ok()) {
     return fail_with(loop.error());
   }
-  RunSupervisor supervisor(loop.value(), settings, invocation.command);
+  RunSupervisor supervisor(loop.value(), settings, only.value(), invocation.command);
   return supervisor.run(std::move(launchers).value());
 }
 
@@ -94,6 +99,7 @@ void add_run_verb(CommandLine& line) {
       "  forebay run --stage /usr/share --nodes 4 --per-node -- sh -c 'echo node $FOREBAY_NODE; du -s "
       "/usr/share'\n"
       "  forebay run --stage s3://bucket/imagenet=/data/imagenet -- python train.py\n"
+      "  forebay run --stage s3://bucket/web=/data --stage-list shards.txt -- python train.py\n"
       "  forebay run --stage /nfs/set --hostfile hosts --per-node -- python train.py\n"
       "Inside a Slurm allocation the servers run on its nodes, beside the job's other steps. Elsewhere "
       "--nodes N\n"
@@ -104,10 +110,11 @@ void add_run_verb(CommandLine& line) {
       "passed on; a second Ctrl-C ends everything at once.",
       [only_show](const Invocation& invocation) { return run_command(invocation, *only_show); });
   line.needs_command(verb);
-  line.add_settings(verb, {"stage",           "buffer",    "capacity", "floor",         "stripe",
-                           "materialise-max", "nodes",     "per-node", "hostfile",      "launcher",
-                           "prefetch",        "bandwidth", "mpi",      "start-timeout", "stop-timeout",
-                           "server-timeout",  "restarts",  "report",   "quiet",         "verbose"});
+  line.add_settings(
+      verb, {"stage",           "stage-list", "buffer",        "capacity",     "floor",          "stripe",
+             "materialise-max", "nodes",      "per-node",      "hostfile",     "launcher",       "prefetch",
+             "bandwidth",       "mpi",        "start-timeout", "stop-timeout", "server-timeout", "restarts",
+             "report",          "quiet",      "verbose"});
   add_store_settings(line, verb);
   verb.add_flag("--dry-run", *only_show, "print how servers would be started, and start nothing");
 }

@@ -33,12 +33,13 @@ bool is_from_terminal(const signalfd_siginfo& info) {
 
 }  // namespace
 
-RunSupervisor::RunSupervisor(EventLoop& loop, const Settings& settings, std::vector<std::string> command)
+RunSupervisor::RunSupervisor(EventLoop& loop, const Settings& settings, const std::optional<NameList>& only,
+                             std::vector<std::string> command)
     : loop_(loop),
       settings_(settings),
       command_(std::move(command)),
       session_id_(new_session_id()),
-      servers_(loop, settings, session_id_, [this](const nlohmann::json& event) { on_event(event); }),
+      servers_(loop, settings, only, session_id_, [this](const nlohmann::json& event) { on_event(event); }),
       commands_(loop),
       progress_(Clock::now(), ::isatty(STDERR_FILENO) == 1) {
   loop_.on_signal([this](const signalfd_siginfo& info) { on_signal(info); });

@@ -23,7 +23,9 @@ namespace forebay {
 
 class RunSupervisor {
  public:
-  RunSupervisor(EventLoop& loop, const Settings& settings, std::vector<std::string> command);
+  // `only`: the names that are staged, where not all are. All but `command` outlive this.
+  RunSupervisor(EventLoop& loop, const Settings& settings, const std::optional<NameList>& only,
+                std::vector<std::string> command);
 
   // Blocks until all is over. Returns the command's exit code; 128 + the signal's number when one came before
   // the command was started.

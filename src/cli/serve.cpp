@@ -44,8 +44,8 @@ void add_serve_verb(CommandLine& line) {
       "manage\n"
       "their own steps. Programs join with `forebay exec`.",
       [flags](const Invocation& invocation) { return serve(invocation, *flags); });
-  line.add_settings(verb, {"stage", "buffer", "capacity", "floor", "stripe", "materialise-max", "prefetch",
-                           "bandwidth", "server-timeout", "quiet", "verbose"});
+  line.add_settings(verb, {"stage", "stage-list", "buffer", "capacity", "floor", "stripe", "materialise-max",
+                           "prefetch", "bandwidth", "server-timeout", "quiet", "verbose"});
   add_store_settings(line, verb);
   verb.add_option("--session-id", flags->session_id, "the session's name, the same on every node")
       ->type_name("ID");

@@ -20,6 +20,9 @@ std::vector<std::string> serve_arguments(const std::string& program, const Setti
   for (const auto& spec : settings.stages) {
     argv.insert(argv.end(), {"--stage", stage_text(spec)});
   }
+  if (!settings.stage_list.empty()) {
+    argv.insert(argv.end(), {"--stage-list", "-"});  // They are sent.
+  }
   for (const auto* name : {"buffer", "capacity", "floor", "stripe", "materialise-max", "prefetch",
                            "bandwidth", "server-timeout"}) {
     const auto value = find_setting(name)->value(settings);

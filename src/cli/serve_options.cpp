@@ -1,6 +1,7 @@
 #include "cli/serve_options.hpp"
 
 #include "cli/session_finder.hpp"
+#include "cli/stage_list.hpp"
 
 namespace forebay {
 
@@ -9,7 +10,12 @@ Result<ServeOptions> serve_options_of(const Settings& settings) {
     return Error{Code::bad_argument, "nothing to stage (no --stage ORIGIN, FOREBAY_STAGE or `stage =` line)"};
   }
   FOREBAY_TRY(check_stages(settings.stages));
+  FOREBAY_TRY(check_stage_list(settings.stage_list, settings.stages));
   ServeOptions options;
+  options.only_named = !settings.stage_list.empty();
+  options.read_names = [file = settings.stage_list, stages = settings.stages] {
+    return read_stage_list(file, stages);
+  };
   for (const auto& spec : settings.stages) {
     options.datasets.push_back({spec.origin, spec.mount});
   }

@@ -10,6 +10,8 @@
 #include "cli/process_table.hpp"
 #include "cli/say.hpp"
 #include "cli/supervision_event.hpp"
+#include "ipc/admin.hpp"
+#include "server/ask_peers.hpp"
 
 namespace forebay {
 namespace {
@@ -54,7 +56,7 @@ Result<std::unique_ptr<ServerJob>> ServerJob::start(EventLoop& loop, const Optio
   loop.on_exit(pid, [self](int status) {
     self->pid_ = -1;
     self->exit_code_ = exit_code_of(status);
-    self->input_.reset();
+    self->close_input();
     self->listener_.on_end();
   });
   return job;
@@ -86,20 +88,64 @@ void ServerJob::on_error(std::string_view line, bool forward_all) {
 }
 
 void ServerJob::ask(std::string_view command) {
-  const auto line = fmt::format("{{\"command\":\"{}\"}}\n", command);
-  // SIGPIPE is ignored, and then they are gone anyway. A pipe that is full is one that nobody reads.
-  if (input_.valid() && ::write(input_.get(), line.data(), line.size()) < 0 && errno != EAGAIN) {
+  send(fmt::format("{{\"command\":\"{}\"}}\n", command));
+}
+
+void ServerJob::send_names(const NameList& names) {
+  constexpr std::size_t kLineBytes = 16u << 10;  // far below what a server takes in a line
+  const std::string_view begin = "{\"command\":\"names\",\"names\":[";
+  std::string text;
+  std::size_t line_at = 0;
+  for (const auto& name : names.names()) {
+    text += text.size() == line_at ? begin : ",";
+    text += json_dump(json_text_of_bytes(name));
+    if (text.size() - line_at >= kLineBytes) {
+      text += "]}\n";
+      line_at = text.size();
+    }
+  }
+  text += text.size() == line_at ? "" : "]}\n";
+  send(text + "{\"command\":\"names_end\"}\n");
+}
+
+void ServerJob::send(std::string_view text) {
+  if (input_.valid()) {
+    unsent_ += text;
+    send_more();
+  }
+}
+
+void ServerJob::send_more() {
+  while (sent_ < unsent_.size()) {
+    const auto put = ::write(input_.get(), unsent_.data() + sent_, unsent_.size() - sent_);
+    if (put < 0 && errno == EAGAIN) {
+      loop_.watch_writable(input_.get(), [this] { send_more(); });
+      return;
+    }
+    if (put < 0 && errno != EINTR) {
+      return close_input();  // SIGPIPE is ignored; they are gone.
+    }
+    sent_ += put > 0 ? static_cast<std::size_t>(put) : 0;
+  }
+  unsent_ = {};
+  sent_ = 0;
+  loop_.unwatch_writable(input_.get());
+}
+
+void ServerJob::close_input() {
+  if (input_.valid()) {
+    loop_.unwatch_writable(input_.get());
     input_.reset();
   }
 }
 
 void ServerJob::kill() {
-  input_.reset();
+  close_input();
   signal_session(session_, SIGKILL);
 }
 
 void ServerJob::end(EventLoop::Clock::duration patience, const std::function<bool()>& hurry) {
-  input_.reset();
+  close_input();
   const auto gone = [this] { return !running(); };
   const auto gone_or_hurry = [&] { return gone() || hurry(); };
   loop_.wait(gone_or_hurry, EventLoop::Clock::now() + patience);

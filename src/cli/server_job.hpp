@@ -14,6 +14,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "catalog/name_list.hpp"
 #include "cli/event_loop.hpp"
 #include "cli/launcher.hpp"
 #include "cli/line_source.hpp"
@@ -40,6 +41,8 @@ class ServerJob {
   // Asks for the end and the report, or for the report alone; safe when they are gone.
   void ask_stop() { ask("stop"); }
   void ask_report() { ask("report"); }
+  // What they are to stage; they wait for it where their arguments say so. Sent as they take it.
+  void send_names(const NameList& names);
   // Ends them: end of input now, SIGTERM at the first deadline, SIGKILL to all that is left at the second.
   // Returns when none is left on this machine. Handles the loop's events meanwhile; `hurry` true goes to the
   // next step at once.
@@ -57,6 +60,9 @@ class ServerJob {
 
   ServerJob(EventLoop& loop, Listener listener) : loop_(loop), listener_(std::move(listener)) {}
   void ask(std::string_view command);
+  void send(std::string_view text);
+  void send_more();
+  void close_input();
   void on_output(std::string_view line);
   void on_error(std::string_view line, bool forward_all);
 
@@ -66,6 +72,8 @@ class ServerJob {
   pid_t session_ = -1;
   int exit_code_ = 0;
   UniqueFd input_;
+  std::string unsent_;  // from `sent_` on
+  std::size_t sent_ = 0;
   std::unique_ptr<LineSource> output_;
   std::unique_ptr<LineSource> error_;
   std::deque<std::string> lines_;

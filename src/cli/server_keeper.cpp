@@ -47,9 +47,13 @@ std::vector<std::string> without(const std::vector<std::string>& all, const std:
 
 }  // namespace
 
-ServerKeeper::ServerKeeper(EventLoop& loop, const Settings& settings, std::string session_id,
-                           OnEvent on_event)
-    : loop_(loop), settings_(settings), session_id_(std::move(session_id)), on_event_(std::move(on_event)) {}
+ServerKeeper::ServerKeeper(EventLoop& loop, const Settings& settings, const std::optional<NameList>& only,
+                           std::string session_id, OnEvent on_event)
+    : loop_(loop),
+      settings_(settings),
+      only_(only),
+      session_id_(std::move(session_id)),
+      on_event_(std::move(on_event)) {}
 
 void ServerKeeper::say(const std::string& text) const {
   if (!settings_.quiet) {
@@ -196,6 +200,9 @@ ServerKeeper::Outcome ServerKeeper::launch(const Launcher& launcher, const Condi
     return Outcome::broken;
   }
   servers_ = std::move(job).value();
+  if (only_) {
+    servers_->send_names(*only_);
+  }
   watch([&] { return ready_at_ || !failure_.empty() || give_up(); },
         Clock::now() + std::chrono::seconds(settings_.start_timeout_s));
   if (ready_at_ && trouble_.empty()) {

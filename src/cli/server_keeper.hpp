@@ -12,6 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "catalog/name_list.hpp"
 #include "cli/event_loop.hpp"
 #include "cli/launcher.hpp"
 #include "cli/run_report.hpp"
@@ -34,7 +35,9 @@ class ServerKeeper {
   static constexpr std::chrono::seconds kReportEvery{30};
 
   // `on_event` gets the events "plan", "progress" and "staged" (server/supervision.hpp). All outlive this.
-  ServerKeeper(EventLoop& loop, const Settings& settings, std::string session_id, OnEvent on_event);
+  // `only`: the names that are staged, where not all are.
+  ServerKeeper(EventLoop& loop, const Settings& settings, const std::optional<NameList>& only,
+               std::string session_id, OnEvent on_event);
 
   // Starts servers through the first of `launchers` (not empty) that can. Returns whether they serve;
   // history().why_without says why not. Returns early when `give_up`.
@@ -88,6 +91,7 @@ class ServerKeeper {
 
   EventLoop& loop_;
   const Settings& settings_;
+  const std::optional<NameList>& only_;
   const std::string session_id_;
   const OnEvent on_event_;
 

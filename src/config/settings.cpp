@@ -136,6 +136,15 @@ const std::array kSettings = {
         "may be repeated",
         true, [](Settings& s, Texts t) { return assign_stages(s.stages, t); },
         [](const Settings& s) { return stages_json(s); }},
+    Setting{"stage-list", "FILE",
+            "stage only the names in FILE (-: standard input), one a line or each ended by a NUL; in lines "
+            "{0000..9999} stands for all numbers of that range",
+            false,
+            [](Settings& s, Texts t) {
+              s.stage_list = t[0] == "-" ? t[0] : path_of(t[0]);
+              return Status();
+            },
+            [](const Settings& s) { return json(s.stage_list); }},
     Setting{"buffer", "DIR", "the buffer: a directory on a fast local disk of every node", false,
             [](Settings& s, Texts t) {
               s.buffer = path_of(t[0]);

@@ -24,7 +24,8 @@ enum class PrefetchSetting { wait, background, off };
 
 struct Settings {
   std::vector<StageSpec> stages;
-  std::string buffer;                // a directory on every node
+  std::string stage_list;  // a file of names (catalog/name_list.hpp), "-": standard input; empty: all
+  std::string buffer;      // a directory on every node
   std::uint64_t capacity_bytes = 0;  // 0: what is free
   std::uint64_t floor_bytes = 0;     // 0: the buffer's own default
   std::uint64_t stripe_bytes = 64ull << 20;

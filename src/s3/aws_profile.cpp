@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "s3/text_file.hpp"
+#include "common/text_file.hpp"
 
 namespace forebay {
 namespace {

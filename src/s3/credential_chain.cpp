@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "common/text_file.hpp"
 #include "s3/s3_documents.hpp"
-#include "s3/text_file.hpp"
 #include "web/header_text.hpp"
 #include "web/url.hpp"
 

@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 
+#include "ipc/admin.hpp"
 #include "server/ask_peers.hpp"
 
 namespace forebay {
@@ -128,6 +129,12 @@ void Control::stop_now() {
   }
   changed_.notify_all();
   wake();
+}
+
+std::vector<std::string> Control::take_names() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return names_ended_; });
+  return std::move(names_);
 }
 
 void Control::notify_staged() {
@@ -254,6 +261,16 @@ void Control::obey(const std::string& line) {
     {
       const std::lock_guard lock(mutex_);
       report_ = true;
+    }
+    changed_.notify_all();
+  } else if (name == "names" && !names_ended_) {
+    for (const auto& one : command.value("names", nlohmann::json::array())) {
+      names_.push_back(one.is_string() ? bytes_of_json_text(one.get<std::string>()) : "");
+    }
+  } else if (name == "names_end") {
+    {
+      const std::lock_guard lock(mutex_);
+      names_ended_ = true;
     }
     changed_.notify_all();
   }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -56,6 +57,10 @@ class Control {
   void serving();
   Event wait(std::chrono::milliseconds time);
 
+  // The names that the supervisor sends, once all are there. Does not return where they never come: then the
+  // process ends as at any stop before serving().
+  std::vector<std::string> take_names();
+
   void request_stop();
   // The server could not start and ends by itself: within kStopDeadline, or at once as at a signal.
   void failed();
@@ -90,6 +95,8 @@ class Control {
   bool failed_ = false;
   std::chrono::steady_clock::time_point input_ended_stop_ = std::chrono::steady_clock::time_point::max();
   bool report_ = false;
+  std::vector<std::string> names_;  // of the listening thread until names_ended_
+  bool names_ended_ = false;
   bool staged_ = false;
   std::chrono::steady_clock::time_point stop_by_ = std::chrono::steady_clock::time_point::max();
   std::thread thread_;

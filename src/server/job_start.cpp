@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "catalog/catalog_builder.hpp"
+#include "catalog/named_only.hpp"
 #include "config/stage_spec.hpp"
 #include "ipc/admin.hpp"
 #include "stage/catalog_exchange.hpp"
@@ -169,7 +170,9 @@ Result<StagedDatasets> JobStart::make_datasets(Session& session) {
     Result<nlohmann::json> outcome = nlohmann::json();
     const auto state = make_state(k, session);
     if (state.ok()) {
-      datasets.push_back({origins_[k].get(), catalogs_[k].get(), *state, parts_.options.datasets[k].mount});
+      const bool names_left_out = parts_.options.only_named && !origins_[k]->is_posix();
+      datasets.push_back(
+          {origins_[k].get(), catalogs_[k].get(), *state, parts_.options.datasets[k].mount, names_left_out});
     } else {
       outcome = state.error();
     }
@@ -219,16 +222,26 @@ Result<Catalog> JobStart::scan(std::uint32_t k, const std::string& path) {
       origins_.begin(), origins_.begin() + k, [&origin](const std::unique_ptr<Origin>& earlier) {
         return earlier->canonical_name() == origin.canonical_name();
       }));
+  std::optional<NameList> only;
+  if (parts_.options.only_named) {
+    FOREBAY_ASSIGN(names, parts_.names());
+    only = std::move(names);
+  }
   CatalogBuilder builder(origin.canonical_name(), parts_.options.stripe_bytes, instance);
   FOREBAY_TRY(scan_origin(JobScan{origin,
                                   DatasetIndex{k},
                                   services_->executor,
                                   parts_.transport.node_count() > 1 ? &parts_.transport : nullptr,
+                                  only ? &*only : nullptr,
                                   {}},
                           builder));
   FOREBAY_TRY(builder.write(path));
+  FOREBAY_ASSIGN(catalog, Catalog::load(path));
+  if (only) {
+    FOREBAY_TRY(check_all_found(catalog, *only));
+  }
   FOREBAY_TRY(services_->catalog.publish(DatasetIndex{k}, path));
-  return Catalog::load(path);
+  return catalog;
 }
 
 }  // namespace forebay

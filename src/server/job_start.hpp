@@ -4,6 +4,7 @@
 // one set of them, and who has it not fetches it; only when nobody has any is the origin scanned.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,6 +51,7 @@ class JobStart {
     PeerTransport& transport;
     PeerRouter& router;
     Rendezvous& rendezvous;
+    std::function<Result<NameList>()> names;  // where options.only_named
   };
   explicit JobStart(const Parts& parts);
   ~JobStart();

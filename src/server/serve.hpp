@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "catalog/name_list.hpp"
 #include "common/log.hpp"
 #include "config/store_settings.hpp"
 
@@ -24,6 +26,10 @@ enum class PrefetchMode {
 
 struct ServeOptions {
   std::vector<ServeDataset> datasets;
+  // Not all of the one dataset is staged, but a list of its names. Node 0 asks for it when it scans; where
+  // servers are supervised, `run` sends it instead.
+  bool only_named = false;
+  std::function<Result<NameList>()> read_names;
   std::string buffer_directory;
   std::uint64_t capacity_bytes =
       0;  // of this node; 0: what is free less the floor, shared fairly by simulated nodes

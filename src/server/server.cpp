@@ -65,7 +65,7 @@ Server::Server(const ServeOptions& options, const NodePlaces& places, PeerTransp
       transport_(transport),
       control_(control),
       rendezvous_(transport),
-      job_({options, transport, router_, rendezvous_}),
+      job_({options, transport, router_, rendezvous_, [this] { return names(); }}),
       watch_(transport, watch_options(std::move(exchange_runs))) {
   router_.add({PeerOp::rendezvous}, rendezvous_);
   router_.add({PeerOp::stop}, *this);
@@ -89,6 +89,10 @@ Watch::Options Server::watch_options(std::function<bool()> exchange_runs) const 
 }
 
 Server::~Server() = default;
+
+Result<NameList> Server::names() {
+  return options_.supervised ? NameList(control_.take_names()) : options_.read_names();
+}
 
 int Server::run() {
   const Status started = start();

@@ -44,6 +44,7 @@ class Server final : private RequestHandler {
   int run();
 
  private:
+  Result<NameList> names();
   Status start();
   Result<JobNode> join();
   Status begin_session();

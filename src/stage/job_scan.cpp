@@ -17,6 +17,7 @@
 
 #include <fmt/format.h>
 
+#include "catalog/named_only.hpp"
 #include "common/log.hpp"
 #include "stage/scan_messages.hpp"
 #include "stage/scan_service.hpp"
@@ -300,10 +301,17 @@ class Coordinator {
     if (number != batch.listed) {
       return Error{Code::corrupt, fmt::format("node {} listed less than it says", one.worker)};
     }
+    std::vector<std::byte> named;
+    if (scan_.only != nullptr) {
+      const auto unnamed = scan_.origin.is_posix() ? Unnamed::left_to_origin : Unnamed::left_out;
+      FOREBAY_ASSIGN(kept, named_only(batch.encoded, *scan_.only, unnamed));
+      named = std::move(kept);
+    }
     std::vector<std::pair<std::uint64_t, std::string>> new_devices;
-    FOREBAY_TRY(builder_.add_encoded(batch.encoded, [&](std::string_view directory, const ListedName& name) {
-      note_name(directory, name, new_devices);
-    }));
+    FOREBAY_TRY(builder_.add_encoded(scan_.only != nullptr ? named : batch.encoded,
+                                     [&](std::string_view directory, const ListedName& name) {
+                                       note_name(directory, name, new_devices);
+                                     }));
     for (const auto& [device, path] : new_devices) {
       FOREBAY_TRY(note_device(device, path));
     }

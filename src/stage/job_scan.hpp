@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "catalog/catalog_builder.hpp"
+#include "catalog/name_list.hpp"
 #include "common/executor.hpp"
 #include "common/ids.hpp"
 #include "common/result.hpp"
@@ -31,6 +32,8 @@ struct JobScan {
   Executor& executor;  // Lists this node's part.
   PeerTransport* transport =
       nullptr;  // nullptr: this node scans alone. Else every other node has a ScanService.
+  // Only these names are wanted; nullptr: all. What is on the way to none of them is not listed.
+  const NameList* only = nullptr;
   // Called on the calling thread several times a second; returning false cancels the scan. May be empty.
   std::function<bool(const ScanTotals&)> progress;
 };

@@ -232,7 +232,7 @@ void RefreshJob::list(std::uint32_t dataset, std::uint32_t directory, Found* fou
   while (child < end) {
     look_at(dataset, child++, found);
   }
-  if (came > 0) {
+  if (came > 0 && !set.names_left_out) {
     found->counts.came += came;
     found->invalidate(dataset, directory, InvalidateScope::entry);
   }

@@ -21,6 +21,7 @@ struct StagedDataset {
   const Catalog* catalog = nullptr;
   StateView state;
   std::string mount;
+  bool names_left_out = false;  // The origin has more than the catalog, by the user's own choice.
 
   [[nodiscard]] const CatalogView& view() const { return catalog->view(); }
 };

@@ -166,6 +166,20 @@ section "the verbs, on a store"
   cmp $mount/large $mount/large" >"$work/verbs.out" 2>&1 || fail "the verbs" "$(cat "$work/verbs.out")"
 expect_report "what was evicted came again, and nothing else" "$work/report" "r['origin_bytes_read'] == r['dataset_bytes'] + 5000000"
 
+section "a list of names"
+printf 'flat/{000010..000019}\ns3://data/large\nmarker/\n' |
+  "$forebay" run --nodes 3 --quiet --stage "s3://data=$mount" --stage-list - --prefetch wait --buffer "$work/listed" --report "$work/report" -- sh -c "
+  cd '$mount' && find . -type f | wc -l && ls flat && ! cat flat/000020 && '$forebay' refresh" >"$work/listed.out" 2>"$work/listed.err" ||
+  fail "a list of names" "$(cat "$work/listed.err")"
+expect_equal "only what is named is there" "11 $(seq -s ' ' -f '%06.0f' 10 19)" "$(grep -v refreshed "$work/listed.out" | head -n 11 | xargs)"
+grep -q 'flat/000020: No such file' "$work/listed.err" || fail "what is not named is not there" "$(cat "$work/listed.err")"
+grep -q ': 0 changed, 0 gone, 0 new' "$work/listed.out" || fail "what is not named is not new" "$(cat "$work/listed.out")"
+expect_report "only what is named came" "$work/report" "r['dataset_objects'] == 11 and r['origin_read_ratio'] == 1.0"
+code=0
+printf 'flat/{019999..020000}\n' | "$forebay" run --nodes 2 --quiet --stage "s3://data=$mount" --stage-list - --buffer "$work/listed" -- touch "$work/was-run" 2>"$work/listed.err" || code=$?
+expect_equal "a name that is not there ends the run" 1 "$code"
+grep -q "1 of the 2 listed names is not at s3://data ('flat/020000')" "$work/listed.err" || fail "what is not there is said" "$(cat "$work/listed.err")"
+
 section "what changes while it is read is refused, and what cannot be staged is not run"
 "$forebay" run --nodes 2 --quiet --stage "s3://data/flat=$mount" --prefetch off --buffer "$work/cold" -- sh -c "
   cat $mount/000001 >/dev/null &&

@@ -102,7 +102,7 @@ class StagingLab {
       : origin(open_origin(tree.string(), {}).value()),
         network_(std::make_unique<InProcessNetwork>(options.nodes, fills_)) {
     CatalogBuilder builder(origin.canonical_name(), options.stripe_bytes);
-    FOREBAY_CHECK(scan_origin(JobScan{origin, DatasetIndex{0}, fills_, nullptr, {}}, builder).ok());
+    FOREBAY_CHECK(scan_origin(JobScan{origin, DatasetIndex{0}, fills_, nullptr, nullptr, {}}, builder).ok());
     std::filesystem::create_directories(buffers);
     const auto catalog_path = buffers / "catalog";
     std::filesystem::remove(catalog_path);
