@@ -40,7 +40,7 @@ class Delays:
         self.longest_ns = max(self.longest_ns, longest_ns)
 
     def merge(self, other):
-        self.add([0] * 320, other.counts, other.longest_ns)
+        self.add(Delays().counts, other.counts, other.longest_ns)
 
     def quantile_ns(self, fraction):
         left = sum(self.counts) * fraction
@@ -53,6 +53,15 @@ class Delays:
     def as_json(self):
         return {"calls": sum(self.counts), "p50_ns": self.quantile_ns(0.5), "p99_ns": self.quantile_ns(0.99),
                 "longest_ns": self.longest_ns}
+
+    def up_to(self):
+        """How many calls took up to 1 us, 10 us, ..., by what is written above the column."""
+        limits = [(text_of(10 ** exponent), 10 ** exponent) for exponent in range(3, 9)]
+        limits += [("0.5 s", 5e8), ("1 s", 1e9), ("2 s", 2e9), ("2.5 s", 2.5e9), ("more", float("inf"))]
+        found = dict.fromkeys((text for text, _ in limits), 0)
+        for bucket, count in enumerate(self.counts):
+            found[next(text for text, limit in limits if bucket_ns(bucket) <= limit)] += count
+        return found
 
     def __str__(self):
         return (f"{sum(self.counts)} calls, p50 {text_of(self.quantile_ns(0.5))}, p99 {text_of(self.quantile_ns(0.99))}, "
@@ -112,9 +121,12 @@ def play(lab, this):
         inject_and_recover(lab, this, before, bytes_before)
     finally:
         for node, old in records.items():
-            if lab.run_number == run_before:
-                new = lab.record(node)
-                this.delays.add(old.delays, new.delays, new.longest_ns)
+            new = lab.record(node, run_before)
+            this.delays.add(old.delays, new.delays, new.longest_ns)
+        for run_number in range(run_before + 1, lab.run_number + 1):
+            for node in lab.readers:
+                new = lab.record(node, run_number)
+                this.delays.add(Delays().counts, new.delays, new.longest_ns)
 
 
 def inject_and_recover(lab, this, before, bytes_before):
@@ -204,11 +216,16 @@ def summarise(rounds, options):
         staged = max((this.staged_again for this in members if this.staged_again is not None), default=0)
         print(f"{group:24} {len(members):6} {sum(delays.counts):9} {text_of(delays.quantile_ns(0.5)):>9} "
               f"{text_of(delays.quantile_ns(0.99)):>9} {text_of(delays.longest_ns):>9} {recovery:>7} s {staged:13}")
+    all_delays = Delays()
+    for this in rounds:
+        all_delays.merge(this.delays)
+    print("calls by how long they took:", ", ".join(f"up to {text}: {count}" for text, count in all_delays.up_to().items()))
     failed = [this.number for this in rounds if this.failures]
     print(f"seed {options.seed}: {len(rounds)} rounds, {len(failed)} failed {failed if failed else ''}")
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"seed": options.seed, "nodes": options.nodes, "rounds": [this.as_json() for this in rounds]}, file,
+            json.dump({"seed": options.seed, "nodes": options.nodes, "calls_up_to": all_delays.up_to(),
+                       "rounds": [this.as_json() for this in rounds]}, file,
                       indent=1)
     return 1 if failed else 0
 

@@ -234,11 +234,12 @@ class Lab:
         self.wait(f"the reader of node {node} looks", lambda: self.record(node).looks > 0 or
                   self.readers[node].poll() is not None, 60)
 
-    def record(self, node):
-        return self.record_named(f"{node}")
+    def record(self, node, run_number=None):
+        """Of this run, or of an earlier one."""
+        return self.record_named(f"{node}", run_number)
 
-    def record_named(self, name):
-        path = os.path.join(self.work, f"run{self.run_number}", f"record.{name}")
+    def record_named(self, name, run_number=None):
+        path = os.path.join(self.work, f"run{run_number or self.run_number}", f"record.{name}")
         try:
             return truths.Record(path)
         except FileNotFoundError:
