@@ -219,25 +219,33 @@ Status DirectoryStore::begin_index_anew() {
 }
 
 Status DirectoryStore::reopen_part(PartFile& part) {
-  Status opened = open_part(part);
-  if (opened.ok() || opened.error().errno_value != ENOENT) {
-    return failed(std::move(opened));
-  }
-  if (part.complete_count == 0) {
-    // The directory is gone.
-    const std::lock_guard lock(restore_mutex_);
-    auto restored = directory_.restore();
-    if (!restored.ok()) {
-      return failed(std::move(restored).error());
+  // Who removes the directory may not be done with it when it is made anew.
+  constexpr int kTries = 5;
+  for (int left = kTries; true; --left) {
+    Status opened = open_part(part);
+    if (opened.ok() || opened.error().errno_value != ENOENT) {
+      return failed(std::move(opened));
     }
-    log_warning("{} was removed while it was in use: made anew",
-                *restored ? directory_.root_path() : opened.error().text);
-    if (*restored) {
-      FOREBAY_TRY(begin_index_anew());
+    if (part.complete_count > 0) {
+      return Error{Code::corrupt, opened.error().text + ": the stripes that had come are gone"};
     }
-    return failed(open_part(part));
+    if (left == 0) {
+      return failed(std::move(opened));
+    }
+    Status restored = restore_directory(opened.error());
+    if (!restored.ok() && restored.error().errno_value != ENOENT) {
+      return failed(std::move(restored));
+    }
   }
-  return Error{Code::corrupt, opened.error().text + ": the stripes that had come are gone"};
+}
+
+Status DirectoryStore::restore_directory(const Error& missing) {
+  const std::lock_guard lock(restore_mutex_);
+  FOREBAY_ASSIGN(is_new, directory_.restore());
+  log_warning("{} was removed while it was in use: made anew",
+              is_new ? directory_.root_path() : missing.text);
+  // All that the old one's index told of is gone.
+  return is_new ? index_.rewrite(directory_.root_fd(), {}) : Status{};
 }
 
 DirectoryStore::PartPointer DirectoryStore::join_part(const ObjectShape& shape) {

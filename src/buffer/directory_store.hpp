@@ -88,6 +88,7 @@ class DirectoryStore final : public ObjectStore {
   Status remove_part(const PartPointer& part, Fate fate);
   Status remove_whole(const Identity& object, std::uint64_t published_bytes, Fate fate);
   Status reopen_part(PartFile& part);  // open_part() where a directory may have been removed; part.mutex held
+  Status restore_directory(const Error& missing);
   Status begin_index_anew();
 
   BufferDirectory directory_;

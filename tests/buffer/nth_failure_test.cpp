@@ -220,3 +220,21 @@ BOOST_FIXTURE_TEST_CASE(a_store_that_failed_is_left_alone_for_a_while_and_works_
   REQUIRE_OK(brought);
   BOOST_TEST(gives(later, 0));
 }
+
+BOOST_FIXTURE_TEST_CASE(who_removes_the_objects_may_go_on_when_they_are_made_anew, Round) {
+  const ObjectShape& object = objects()[1];
+  BOOST_REQUIRE(try_open());
+  // The first creation fails as the directory is gone; then any one call on the new one, as if that went,
+  // too.
+  std::uint64_t number = 0;
+  for (bool failed = true; failed;) {
+    BOOST_TEST_CONTEXT("ENOENT number " << ++number) {
+      std::filesystem::remove_all(root() + "/objects");
+      failing::fail(failing::Call::openat, number, false, ENOENT);
+      auto landing = store->begin(object, object.bytes);
+      failed = failing::stop();
+      REQUIRE_OK(landing);
+    }
+  }
+  BOOST_TEST(number > 4U);
+}
