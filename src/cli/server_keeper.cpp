@@ -328,7 +328,7 @@ void ServerKeeper::go_on_without() {
   survey_nodes(loop_, *whole_, {session_id_, false});
   const auto after = settings_.restarts == 0
                          ? std::string()
-                         : fmt::format(" and are not started again after {} restarts in a row", in_a_row_);
+                         : fmt::format("; servers are not started again after {} restarts in a row", in_a_row_);
   say_line(fmt::format(
       "{}{}; the command goes on: what is in the buffers stays readable, the rest comes from the origin",
       history_.why_without, after));
