@@ -21,10 +21,12 @@ class Buffer(Fault):
 
     words = ""
 
-    def whole_files(self, lab):
-        """[(path, object)] of what can be told apart, in random order."""
+    def whole_files(self, lab, least=1):
+        """[(path, object)] of what can be told apart, in random order: `least` of them where so many come."""
         found = self.files_now(lab)
-        if not found:
+        for _ in range(10):
+            if len(found) >= least:
+                break
             lab.look_everywhere(looks=100)  # What another fault of the round took comes back as it is read.
             found = self.files_now(lab)
         found.sort()
@@ -141,7 +143,7 @@ class FilesSwapped(Buffer):
     words = "two files swapped"
 
     def inject(self, lab):
-        files = [path for path, _ in self.whole_files(lab)][:2]
+        files = [path for path, _ in self.whole_files(lab, least=2)][:2]
         if len(files) < 2:
             raise NotInjected("fewer than two files")
         inode = os.stat(files[0]).st_ino
@@ -185,14 +187,13 @@ class FileSystemFull(Buffer):
         place = lab.buffer_place(self.node)
         self.resize(lab, "4k")  # tmpfs takes no size below what is used
         self.filler = os.path.join(place, f"filler{id(self)}")  # a round may have two of these on a node
-        with open(self.filler, "wb") as file:
-            try:
+        try:
+            with open(self.filler, "wb", buffering=0) as file:
                 while True:
                     file.write(bytes(1 << 20))
-                    file.flush()
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
+        except OSError as error:  # also of the file itself, when others have filled what was left
+            if error.errno != errno.ENOSPC:
+                raise
         free = os.statvfs(place)
         if free.f_bavail * free.f_frsize > 1 << 20:
             raise NotInjected("there is still room")
@@ -207,7 +208,7 @@ class FileSystemFull(Buffer):
                        stderr=subprocess.DEVNULL)
 
     def undo(self, lab):
-        if self.filler is not None:
+        if self.filler is not None and os.path.exists(self.filler):
             os.unlink(self.filler)
         self.resize(lab, BUFFER_BYTES)
 
