@@ -139,25 +139,31 @@ OrderedChecksum::OrderedChecksum(std::string_view expected, std::uint64_t size)
 
 OrderedChecksum::~OrderedChecksum() = default;
 
-void OrderedChecksum::take(std::span<const std::byte> bytes) {
-  hash_->take(bytes);
-  taken_ += bytes.size();
-}
-
 void OrderedChecksum::add(std::uint64_t offset, std::span<const std::byte> bytes) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (offset < taken_) {
     return;
   }
-  if (offset > taken_) {
+  if (offset > taken_ || is_hashing_) {
     held_.try_emplace(offset, bytes.begin(), bytes.end());
     return;
   }
-  take(bytes);
-  for (auto next = held_.find(taken_); next != held_.end(); next = held_.find(taken_)) {
-    take(next->second);
-    held_.erase(next);
+  is_hashing_ = true;
+  std::vector<std::byte> next;
+  while (true) {
+    taken_ += bytes.size();
+    lock.unlock();
+    hash_->take(bytes);
+    lock.lock();
+    const auto held = held_.find(taken_);
+    if (held == held_.end()) {
+      break;
+    }
+    next = std::move(held->second);
+    held_.erase(held);
+    bytes = next;
   }
+  is_hashing_ = false;
 }
 
 OrderedChecksum::Verdict OrderedChecksum::verdict() {

@@ -22,7 +22,8 @@ namespace forebay {
 // "sha256:HEX", "md5:HEX" or "crc32c:BASE64" (of its 4 bytes, the highest first, as object stores write it).
 [[nodiscard]] bool is_checksum(std::string_view text) noexcept;
 
-// Thread-safe. A piece that comes early is kept until those before it have come.
+// Thread-safe. A piece that comes early is kept until those before it have come; one thread at a time looks
+// at pieces, and nobody waits for it.
 class OrderedChecksum {
  public:
   // Larger objects come in several stripes, whose pieces no one reader sees together.
@@ -40,18 +41,18 @@ class OrderedChecksum {
 
   // Bytes at `offset`, each once: what came already is not looked at again.
   void add(std::uint64_t offset, std::span<const std::byte> bytes);
-  // After the last piece, once.
+  // When add() has returned for the last piece, once.
   [[nodiscard]] Verdict verdict();
 
  private:
   class Hash;
-  void take(std::span<const std::byte> bytes);
 
   const std::string expected_;
   const std::uint64_t size_;
   std::mutex mutex_;
   std::unique_ptr<Hash> hash_;
-  std::uint64_t taken_ = 0;
+  bool is_hashing_ = false;
+  std::uint64_t taken_ = 0;  // hashed, or being hashed
   std::map<std::uint64_t, std::vector<std::byte>> held_;
 };
 

@@ -38,6 +38,7 @@ struct Stager::Flight {
   std::atomic<bool> landing_failed{false};
   bool file_is_lost = false;
   std::atomic<std::uint32_t> chunks_left{0};
+  std::atomic<std::uint32_t> next_chunk{0};  // from the origin
   std::mutex mutex;
   Status failure;  // The first, under `mutex` until chunks_left is 0.
 
@@ -59,6 +60,15 @@ struct Stager::Flight {
   [[nodiscard]] bool failed() {
     const std::lock_guard lock(mutex);
     return !failure.ok();
+  }
+  void begin_chunks(std::uint32_t count) {
+    failure = {};
+    chunks_left = count;
+  }
+  // The next that nobody reads from the origin; false when each has a reader.
+  bool take_chunk(std::uint32_t* chunk) {
+    *chunk = next_chunk.fetch_add(1);
+    return *chunk < chunks();
   }
   // Notes the outcome of one chunk; true for the last.
   bool chunk_done(const Status& status) {
@@ -180,15 +190,6 @@ void Stager::begin_landing_and_read(const FlightPtr& flight) {
   read_peer(flight, flight->owned ? keeper : owner);
 }
 
-void Stager::spread_chunks(const FlightPtr& flight, std::uint32_t chunks,
-                           const std::function<void(std::uint32_t)>& run) {
-  flight->failure = {};
-  flight->chunks_left = chunks;
-  for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
-    run(chunk);
-  }
-}
-
 // From the origin: on its own threads, and room in the buffer is taken only when it has answered.
 
 void Stager::go_to_origin(const FlightPtr& flight) {
@@ -228,16 +229,22 @@ void Stager::read_origin(const FlightPtr& flight) {
     auto written = flight->landing->write_chunk(flight->offset, {});
     return written.ok() ? seal(flight) : finish(flight, std::move(written));
   }
-  spread_chunks(flight, flight->chunks(), [this, &flight](std::uint32_t chunk) {
-    if (chunk + 1 == flight->chunks()) {
-      read_origin_chunk(flight, chunk);  // The last (or only) one on this thread.
-    } else {
-      flight->origin_executor->post([this, flight, chunk] { read_origin_chunk(flight, chunk); });
-    }
-  });
+  flight->begin_chunks(flight->chunks());
+  flight->next_chunk = 0;
+  for (std::uint32_t helper = 1; helper < flight->chunks(); ++helper) {
+    flight->origin_executor->post([this, flight] { read_next_chunk(flight); });
+  }
+  while (read_next_chunk(flight)) {
+  }
 }
 
-void Stager::read_origin_chunk(const FlightPtr& flight, std::uint32_t chunk) {
+// In their order, by this thread and by those that have nothing else to do: a stripe that is read by one is
+// hashed as it comes. False when each has begun: then `this` may be gone.
+bool Stager::read_next_chunk(const FlightPtr& flight) {
+  std::uint32_t chunk = 0;
+  if (!flight->take_chunk(&chunk)) {
+    return false;
+  }
   Status status;
   if (stopping_) {
     status = Error{Code::cancelled, "staging stopped"};
@@ -245,6 +252,7 @@ void Stager::read_origin_chunk(const FlightPtr& flight, std::uint32_t chunk) {
     status = copy_origin_chunk(*flight, chunk);
   }
   origin_chunk_done(flight, status);
+  return true;
 }
 
 bool Stager::is_stale_handle(const Flight& flight, const Error& error) const {
@@ -303,8 +311,10 @@ void Stager::origin_chunk_done(const FlightPtr& flight, const Status& status) {
 void Stager::read_peer(const FlightPtr& flight, std::uint32_t peer) {
   flight->source = Source::peer;
   flight->peer = peer;
-  spread_chunks(flight, flight->pieces(),
-                [this, &flight](std::uint32_t chunk) { fetch_chunk(flight, chunk, 1); });
+  flight->begin_chunks(flight->pieces());
+  for (std::uint32_t chunk = 0; chunk < flight->pieces(); ++chunk) {
+    fetch_chunk(flight, chunk, 1);
+  }
 }
 
 void Stager::fetch_chunk(const FlightPtr& flight, std::uint32_t chunk, int attempt) {

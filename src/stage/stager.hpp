@@ -107,7 +107,7 @@ class Stager {
   void go_to_origin(const FlightPtr& flight);
   void read_origin(const FlightPtr& flight);
   Result<std::unique_ptr<OriginReader>> open_at_origin(const Flight& flight);
-  void read_origin_chunk(const FlightPtr& flight, std::uint32_t chunk);
+  bool read_next_chunk(const FlightPtr& flight);
   // That the origin forgot a handle which it had given: opening anew helps.
   [[nodiscard]] bool is_stale_handle(const Flight& flight, const Error& error) const;
   Status copy_origin_chunk(Flight& flight, std::uint32_t chunk);
@@ -124,8 +124,6 @@ class Stager {
   void seal(const FlightPtr& flight);
   void finish(const FlightPtr& flight, Status status);
   void leave_to_origin(Flight& flight, const Error& error);
-  void spread_chunks(const FlightPtr& flight, std::uint32_t chunks,
-                     const std::function<void(std::uint32_t)>& run);
 
   [[nodiscard]] const StagedDataset& dataset(ObjectKey object) const {
     return parts_.datasets[object.dataset];

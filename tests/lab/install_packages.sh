@@ -1,6 +1,7 @@
 #!/bin/bash
-# install_packages.sh build|example|fuzz|test ...: installs the Debian 12 packages that these groups need.
+# install_packages.sh bench|build|example|fuzz|test ...: installs the Debian 12 packages that these groups need.
 #
+#   bench    what tests/bench/store_bench.py adds: other clients of stores
 #   build    what compiling and running forebay takes
 #   example  what examples/quickstart adds
 #   fuzz     what tests/fuzz/run.sh adds: a compiler with libFuzzer
@@ -12,6 +13,7 @@ set -euo pipefail
 declare -A group=(
   [build]="g++ cmake ninja-build ccache pkg-config libopenmpi-dev openmpi-bin libcli11-dev libfmt-dev libspdlog-dev
            nlohmann-json3-dev libxxhash-dev libhdf5-dev libcurl4-openssl-dev libssl-dev libpugixml-dev"
+  [bench]="rclone s3fs fuse3"
   [example]="python3"
   [fuzz]="clang libclang-rt-14-dev libomp-dev"
   [test]="libboost-test-dev openssl rsync fio strace bindfs libfuse3-dev fuse3 iproute2 procps hdf5-tools python3 python3-h5py python3-numpy
@@ -22,7 +24,7 @@ declare -A group=(
 
 missing=()
 for name in "$@"; do
-  for package in ${group[$name]:?unknown group \"$name\" (build, example, fuzz and test are known)}; do
+  for package in ${group[$name]:?unknown group \"$name\" (bench, build, example, fuzz and test are known)}; do
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
     [ "$state" = installed ] || missing+=("$package")
   done

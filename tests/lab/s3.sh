@@ -20,8 +20,8 @@ scheme=${scheme:-http}
 endpoint=$scheme://localhost:$port
 
 write_configuration() {
-  local front="endpoint=127.0.0.1:$port"
-  [ "$scheme" = http ] || front="ssl_endpoint=127.0.0.1:$port ssl_certificate=$S3_TLS"
+  local front="endpoint=127.0.0.1:$port tcp_nodelay=1"
+  [ "$scheme" = http ] || front="ssl_endpoint=127.0.0.1:$port ssl_certificate=$S3_TLS tcp_nodelay=1"
   cat >"$CEPH_CONF" <<CONF
 [global]
 fsid = $(cat /proc/sys/kernel/random/uuid)

@@ -1,7 +1,10 @@
 #define BOOST_TEST_MODULE ordered_checksum
 #include <boost/test/unit_test.hpp>
 
+#include <openssl/evp.h>
+
 #include <array>
+#include <atomic>
 #include <thread>
 
 #include "origin/ordered_checksum.hpp"
@@ -14,6 +17,17 @@ std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 using Verdict = OrderedChecksum::Verdict;
+
+// Of 4 bytes, the highest first (RFC 4648).
+std::string base64_of(std::uint32_t value) {
+  std::array<unsigned char, 4> bytes{};
+  std::array<unsigned char, 9> text{};
+  for (std::size_t i = 0; i < 4; ++i) {
+    bytes[i] = static_cast<unsigned char>(value >> (24 - 8 * i));
+  }
+  EVP_EncodeBlock(text.data(), bytes.data(), bytes.size());
+  return reinterpret_cast<const char*>(text.data());
+}
 
 const std::string kText = "123456789";
 // Of kText: FIPS 180, RFC 1321, and the check value of CRC-32C, E3069283.
@@ -67,6 +81,32 @@ BOOST_AUTO_TEST_CASE(pieces_come_from_many_threads) {
     thread.join();
   }
   BOOST_TEST((checksum.verdict() == Verdict::right));
+}
+
+BOOST_AUTO_TEST_CASE(large_pieces_that_come_while_others_are_hashed_are_all_hashed) {
+  constexpr std::size_t kPieces = 64;
+  constexpr std::size_t kPieceBytes = 64 << 10;
+  std::vector<std::byte> object(kPieces * kPieceBytes);
+  for (std::size_t i = 0; i < object.size(); ++i) {
+    object[i] = static_cast<std::byte>(i * 131 >> 7);
+  }
+  const auto crc = crc32c(0, object);
+  for (int round = 0; round < 20; ++round) {
+    OrderedChecksum checksum("crc32c:" + base64_of(crc), object.size());
+    std::atomic<std::size_t> next{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        for (std::size_t piece; (piece = next++) < kPieces;) {
+          checksum.add(piece * kPieceBytes, std::span(object).subspan(piece * kPieceBytes, kPieceBytes));
+        }
+      });
+    }
+    for (auto& thread : threads) {
+      thread.join();
+    }
+    BOOST_TEST((checksum.verdict() == Verdict::right));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_checksum_is_not_taken_for_one) {

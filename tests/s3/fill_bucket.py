@@ -63,4 +63,5 @@ def main():
         list(pool.map(lambda n: put(f"/{bucket}/flat/{n:06}", str(n).encode()), range(number)))
 
 
-main()
+if __name__ == "__main__":
+    main()
