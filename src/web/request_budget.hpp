@@ -29,7 +29,7 @@ class RateBudget final : public RequestBudget {
     double bytes = 0;
   };
 
-  RateBudget() = default;
+  RateBudget() : RateBudget(Rate{}) {}
   explicit RateBudget(Rate rate) : rate_(rate) {}
   std::optional<WebTime> reserve(std::uint64_t bytes, WebTime now, WebTime deadline) override;
 
