@@ -138,10 +138,10 @@ void RefreshService::tick() {
   {
     const std::lock_guard lock(mutex_);
     for (auto& [id, kept] : jobs_) {
-      std::erase_if(kept.waiting, [&now, &kept](Waiting& one) {
+      std::erase_if(kept.waiting, [&now, &job = *kept.job](Waiting& one) {
         const bool answers = one.until <= Clock::now();
         if (answers) {
-          now.emplace_back(std::move(one.responder), kept.job->totals());
+          now.emplace_back(std::move(one.responder), job.totals());
         }
         return answers;
       });

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """Staging from an S3 server against rclone copy and a bare libcurl loop, and second reads against s3fs and rclone mount.
 
-    tests/bench/store_bench.py BUILD_DIR [--rounds N] [--small N] [--large N] [--connections N] [--scratch DIR] [--json]
+    tests/bench/store_bench.py BUILD_DIR [--only staging,reads,memory] [--rounds N] [--small N] [--large N] [--connections N]
+                               [--scratch DIR] [--json]
 
 Starts a real S3 server (tests/lab/s3.sh), which shares the processors with everything else. All fetch the same objects with as many
 connections, in turn; medians of the rounds. "staging" is forebay's own time from its servers being ready to everything being there;
 "whole" is the whole command, MPI job and all. The libcurl loop checks nothing and repeats nothing: it is what the server and libcurl
-leave. CPU seconds are the client's. Nothing here passes or fails. Needs rclone and s3fs (installs them), and FUSE.
+leave. CPU seconds are the client's. "memory" is what one server has of its own, at most, while it stages a million objects from a
+web server. Nothing here passes or fails. Needs rclone and s3fs (installs them), and FUSE.
 """
 import argparse
 import contextlib
@@ -183,9 +185,58 @@ def second_reads(arguments, work):
             for way, us in taken.items()]
 
 
+def stage_and_watch(arguments, out):
+    """Runs inside `forebay run`: the most anonymous memory the server had, in MiB, before and while it stages all."""
+    forebay = f"{arguments.build}/src/cli/forebay"
+    status = json.loads(subprocess.run([forebay, "status", "--json"], check=True, stdout=subprocess.PIPE).stdout)
+    (pid,) = [node["pid"] for node in status["nodes"]]
+
+    def anonymous():
+        with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("RssAnon")) / 1024
+    before = most = anonymous()
+    begin = time.monotonic()
+    with subprocess.Popen([forebay, "prefetch", "--wait"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as staging_all:
+        while staging_all.poll() is None:
+            most = max(most, anonymous())
+            time.sleep(0.1)
+    if staging_all.returncode != 0:
+        sys.exit("prefetch failed")
+    with open(out, "w", encoding="utf-8") as file:
+        json.dump({"before": before, "most": most, "seconds": time.monotonic() - begin}, file)
+
+
+def memory(arguments, work):
+    data = tempfile.mkdtemp(prefix="forebay-million-", dir="/dev/shm")
+    web = HERE.parent / "lab/web.sh"
+    os.environ.update(FOREBAY_LAB=f"{work}/lab", WEB_PORT=str(20000 + os.getpid() % 10000))
+    try:
+        for number in range(1_000_000):
+            if number % 1000 == 0:
+                os.mkdir(f"{data}/{number // 1000:03d}")
+            with open(f"{data}/{number // 1000:03d}/{number:06d}", "wb", buffering=0) as file:
+                file.write(b"%099d\n" % number)
+        subprocess.run([web, "up", data], check=True)
+        try:
+            url = subprocess.run([web, "url"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+            run([f"{arguments.build}/src/cli/forebay", "run", "--quiet", "--stage", f"{url}/json/=/forebay-million", "--buffer",
+                 f"{data}.buffer", "--origin-connections", arguments.connections, "--prefetch", "off", "--", sys.executable, __file__,
+                 arguments.build, "--watch", f"{work}/watched"])
+        finally:
+            subprocess.run([web, "down"], check=True)
+        with open(f"{work}/watched", encoding="utf-8") as file:
+            watched = json.load(file)
+    finally:
+        shutil.rmtree(data)
+        shutil.rmtree(f"{data}.buffer", ignore_errors=True)
+    return [{"what": "a server's own memory, a million objects listed, before staging", "MiB": watched["before"]},
+            {"what": "the same at most while it stages them", "MiB": watched["most"], "objects_per_s": 1e6 / watched["seconds"]}]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
+    parser.add_argument("--only", default="staging,reads,memory")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--small", type=int, default=10_000, help="objects of 4 KiB to 100 KiB")
     parser.add_argument("--large", type=int, default=16, help="objects of 64 MiB")
@@ -193,19 +244,31 @@ def main():
     parser.add_argument("--scratch", default="/var/tmp")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--inside", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--watch", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     arguments.build = os.path.abspath(arguments.build)
     if arguments.inside:
         with open(arguments.inside[1], "w", encoding="utf-8") as file:
             json.dump(read_small(arguments, arguments.inside[0]), file)
         return
+    if arguments.watch:
+        stage_and_watch(arguments, arguments.watch)
+        return
     subprocess.run([LAB / "install_packages.sh", "build", "test", "bench"], check=True)
+    only = arguments.only.split(",")
     work = tempfile.mkdtemp(prefix="forebay-store-bench-", dir=arguments.scratch)
+    rows = []
     try:
-        start_store(work)
-        rows = staging(arguments, work, fill(arguments)) + second_reads(arguments, work)
+        if "memory" in only:
+            rows += memory(arguments, work)
+        if "staging" in only or "reads" in only:
+            start_store(work)
+            sets = fill(arguments)
+            rows += staging(arguments, work, sets) if "staging" in only else []
+            rows += second_reads(arguments, work) if "reads" in only else []
     finally:
-        subprocess.run([LAB / "s3.sh", "down"], check=False)
+        if os.path.exists(f"{work}/lab/s3"):
+            subprocess.run([LAB / "s3.sh", "down"], check=False)
         shutil.rmtree(work)
     if arguments.json:
         json.dump(rows, sys.stdout, indent=1)

@@ -193,6 +193,7 @@ def play_all(lab, options):
         this.failures += differences[:8] + ([f"and {len(differences) - 8} more"] if len(differences) > 8 else [])
         if this.failures:
             this.failures.append(f"run said: {lab.said()}")
+            this.failures.append(f"servers counted: {lab.counted()}")
             lab.give_up()
         show(this)
     try:

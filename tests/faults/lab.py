@@ -306,6 +306,11 @@ class Lab:
         except (subprocess.TimeoutExpired, ValueError):
             return None
 
+    def counted(self):
+        """What each server says of opens and of what went wrong, for people."""
+        words = ("name", "does_not_fit", "left_to_origin", "errors", "failures", "hits", "bypassed", "damaged", "evicted_objects")
+        return [{word: row.get(word) for word in words} for row in (self.status() or {"nodes": []})["nodes"]]
+
     def is_healthy(self, but_not=frozenset()):
         """All live nodes serve, by processes that are none of `but_not`."""
         servers = set(self.servers().values())

@@ -19,13 +19,14 @@ ODD_KEYS = ["dt=2024-05-22/x+y z.bin", "percent%41%", "tilde~and.dots...", "√ºn√
 LOCAL = threading.local()
 
 
-def sign(method, path, body):
+def sign(method, path, body, query=""):
+    """The server's address and the headers of a request; `query` is in its canonical form."""
     endpoint = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"])
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     payload = hashlib.sha256(body).hexdigest()
     names = {"host": endpoint.netloc, "x-amz-content-sha256": payload, "x-amz-date": now}
     lines = "".join(f"{name}:{value}\n" for name, value in names.items())
-    request = f"{method}\n{path}\n\n{lines}\n{';'.join(names)}\n{payload}"
+    request = f"{method}\n{path}\n{query}\n{lines}\n{';'.join(names)}\n{payload}"
     scope = f"{now[:8]}/{os.environ['AWS_REGION']}/s3/aws4_request"
     key = b"AWS4" + os.environ["AWS_SECRET_ACCESS_KEY"].encode()
     for part in scope.split("/"):

@@ -197,6 +197,42 @@ expect_equal "a wrong secret ends the run" 1 "$code"
 [ ! -e "$work/was-run" ] || fail "the command was run without its dataset"
 grep -q 'SignatureDoesNotMatch' "$work/none.err" || fail "a wrong secret is said" "$(cat "$work/none.err")"
 
+section "no secret is where others look"
+printf '[hidden]\naws_access_key_id = %s\naws_secret_access_key = %s\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" >"$work/hidden"
+rev <<<"$AWS_SECRET_ACCESS_KEY" >"$work/backwards" # What looks for it is not to have it itself.
+env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY "AWS_SHARED_CREDENTIALS_FILE=$work/hidden" "$forebay" run --nodes 2 --quiet --s3-profile hidden \
+  --stage "s3://data/flat=$mount" --buffer "$work/looked" --prefetch wait --report "$work/report" -- "$python" -c "
+import glob, os
+assert len(os.listdir('$mount')) == $objects and open('$mount/000007').read() == '7'
+backwards = open('$work/backwards', 'rb').read().strip()
+looked = 0
+def look(data, where):
+    global looked
+    looked += 1
+    assert backwards not in data[::-1], where
+# What a core dump of this process would hold.
+with open('/proc/self/mem', 'rb', 0) as memory:
+    for line in open('/proc/self/maps'):
+        span, mode = line.split()[:2]
+        begin, end = (int(word, 16) for word in span.split('-'))
+        if 'r' in mode and '[v' not in line and end - begin < 1 << 28:
+            memory.seek(begin)
+            look(memory.read(end - begin), line)
+session = os.environ['FOREBAY_SESSION']
+for place in [os.path.dirname(session), '$work/looked']:
+    for directory, _, names in os.walk(place):
+        for name in names:
+            path = os.path.join(directory, name)
+            if os.path.isfile(path):
+                look(open(path, 'rb').read(), path)
+for path in glob.glob('/proc/[0-9]*/cmdline'):
+    try:
+        look(open(path, 'rb').read(), path)
+    except OSError:
+        pass  # gone
+assert looked > 20000, looked" 2>"$work/look.err" || fail "a secret, or not looked for" "$(cat "$work/look.err")"
+! grep -qF "$AWS_SECRET_ACCESS_KEY" "$work/report" || fail "the report has the secret"
+
 section "a clock that is two hours wrong"
 for offset in +2h -2h; do
   before=(faketime --exclude-monotonic -f "$offset")

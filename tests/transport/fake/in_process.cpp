@@ -83,6 +83,8 @@ struct Call {
 }  // namespace
 
 struct InProcessNetwork::Shared {
+  Shared(Executor& runs, std::chrono::milliseconds deadline) : executor(runs), stop_deadline(deadline) {}
+
   Executor& executor;
   std::chrono::milliseconds stop_deadline;
   std::vector<std::unique_ptr<Node>> nodes;
