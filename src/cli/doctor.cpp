@@ -23,11 +23,11 @@ Finding mpi_finding(const std::vector<ProbeOutcome>& outcomes, const std::string
     return std::pair(a.works, a.gib_per_s) < std::pair(b.works, b.gib_per_s);
   });
   if (best == outcomes.end() || !best->works) {
-    return {"mpi", Verdict::fail, fmt::format("no settings work on {}", where),
+    return {"mpi", FindingVerdict::fail, fmt::format("no settings work on {}", where),
             "is Open MPI 4.1 installed on all nodes, can they reach each other, is this program at the same "
             "path?"};
   }
-  return {"mpi", Verdict::ok, fmt::format("{} is the fastest on {}", best->name, where), ""};
+  return {"mpi", FindingVerdict::ok, fmt::format("{} is the fastest on {}", best->name, where), ""};
 }
 
 void print_table(const std::vector<ProbeOutcome>& outcomes) {
@@ -43,7 +43,7 @@ void print_table(const std::vector<ProbeOutcome>& outcomes) {
 
 int print_all(const std::vector<Finding>& findings, const std::vector<ProbeOutcome>& outcomes, bool as_json) {
   const bool failed = std::any_of(findings.begin(), findings.end(),
-                                  [](const Finding& one) { return one.verdict == Verdict::fail; });
+                                  [](const Finding& one) { return one.verdict == FindingVerdict::fail; });
   if (as_json) {
     auto list = nlohmann::json::array();
     for (const auto& one : findings) {

@@ -8,12 +8,12 @@
 
 namespace forebay {
 
-enum class Verdict { ok, warn, fail };
-[[nodiscard]] const char* verdict_name(Verdict verdict) noexcept;
+enum class FindingVerdict { ok, warn, fail };
+[[nodiscard]] const char* verdict_name(FindingVerdict verdict) noexcept;
 
 struct Finding {
   std::string what;  // "buffer"
-  Verdict verdict;
+  FindingVerdict verdict;
   std::string found;   // "/local/nvme on ext4, 812 GiB free"
   std::string advice;  // what to change; empty when all is well
 };

@@ -51,11 +51,11 @@ Finding examine_buffer(const std::string& buffer) {
   const auto place = existing_part(buffer);
   struct statfs info {};
   if (::statfs(place.c_str(), &info) != 0) {
-    return {"buffer", Verdict::fail, error_from_errno("cannot look at " + place).text,
+    return {"buffer", FindingVerdict::fail, error_from_errno("cannot look at " + place).text,
             "give --buffer another directory"};
   }
   if (::access(place.c_str(), W_OK | X_OK) != 0) {
-    return {"buffer", Verdict::fail, fmt::format("{} is not writable", place),
+    return {"buffer", FindingVerdict::fail, fmt::format("{} is not writable", place),
             "give --buffer a directory of your own"};
   }
   const auto type = static_cast<std::uint32_t>(info.f_type);
@@ -69,17 +69,17 @@ Finding examine_buffer(const std::string& buffer) {
       fmt::format("{} on {}, {} free", buffer, kind == nullptr ? fmt::format("type {:#x}", type) : kind->name,
                   format_size(free_bytes));
   if (kind != nullptr && kind->shared) {
-    return {"buffer", Verdict::fail, found,
+    return {"buffer", FindingVerdict::fail, found,
             "the buffer must be a local disk: give --buffer a directory on one"};
   }
   if (type == 0x01021994) {
-    return {"buffer", Verdict::warn, found,
+    return {"buffer", FindingVerdict::warn, found,
             "a tmpfs buffer takes memory from the job; a local disk does not"};
   }
   constexpr std::uint64_t kUsefulBytes = 1ull << 30;
-  return free_bytes < kUsefulBytes
-             ? Finding{"buffer", Verdict::warn, found, "free some space, or give --buffer another directory"}
-             : Finding{"buffer", Verdict::ok, found, ""};
+  return free_bytes < kUsefulBytes ? Finding{"buffer", FindingVerdict::warn, found,
+                                             "free some space, or give --buffer another directory"}
+                                   : Finding{"buffer", FindingVerdict::ok, found, ""};
 }
 
 std::string limit_text(rlim_t limit) {
@@ -93,8 +93,8 @@ Finding examine_descriptors() {
   const auto found =
       fmt::format("{} open files (hard limit {})", limit_text(limit.rlim_cur), limit_text(limit.rlim_max));
   return limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < kEnough
-             ? Finding{"nofile", Verdict::warn, found, fmt::format("raise it: ulimit -n {}", kEnough)}
-             : Finding{"nofile", Verdict::ok, found, ""};
+             ? Finding{"nofile", FindingVerdict::warn, found, fmt::format("raise it: ulimit -n {}", kEnough)}
+             : Finding{"nofile", FindingVerdict::ok, found, ""};
 }
 
 Finding examine_locked_memory() {
@@ -105,38 +105,38 @@ Finding examine_locked_memory() {
                          ? std::string("unlimited locked memory")
                          : fmt::format("{} of locked memory", format_size(limit.rlim_cur));
   return limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < kEnough
-             ? Finding{"memlock", Verdict::warn, found, "InfiniBand needs more: ulimit -l unlimited"}
-             : Finding{"memlock", Verdict::ok, found, ""};
+             ? Finding{"memlock", FindingVerdict::warn, found, "InfiniBand needs more: ulimit -l unlimited"}
+             : Finding{"memlock", FindingVerdict::ok, found, ""};
 }
 
 Finding examine_shared_memory() {
   constexpr std::uint64_t kEnough = 256u << 20;
   struct statfs info {};
   if (::statfs("/dev/shm", &info) != 0) {
-    return {"/dev/shm", Verdict::fail, error_from_errno("cannot look at /dev/shm").text,
+    return {"/dev/shm", FindingVerdict::fail, error_from_errno("cannot look at /dev/shm").text,
             "mount a tmpfs there"};
   }
   if (auto made = make_private_directory(sessions_directory()); !made.ok()) {
-    return {"/dev/shm", Verdict::fail, made.error().text,
+    return {"/dev/shm", FindingVerdict::fail, made.error().text,
             "sessions live there: make it writable, or remove what is in the way"};
   }
   const auto free_bytes =
       static_cast<std::uint64_t>(info.f_bavail) * static_cast<std::uint64_t>(info.f_bsize);
   const auto found = format_size(free_bytes) + " free";
-  return free_bytes < kEnough ? Finding{"/dev/shm", Verdict::warn, found,
+  return free_bytes < kEnough ? Finding{"/dev/shm", FindingVerdict::warn, found,
                                         "catalogs need about 160 bytes an object there (docker: --shm-size)"}
-                              : Finding{"/dev/shm", Verdict::ok, found, ""};
+                              : Finding{"/dev/shm", FindingVerdict::ok, found, ""};
 }
 
 // Runs `cat FILE` with the interposer and compares.
 Finding examine_preload() {
   const auto interposer = find_interposer();
   if (!interposer.ok()) {
-    return {"preload", Verdict::fail, interposer.error().text, "install forebay again"};
+    return {"preload", FindingVerdict::fail, interposer.error().text, "install forebay again"};
   }
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
-    return {"preload", Verdict::fail, error_from_errno("cannot make a pipe").text, ""};
+    return {"preload", FindingVerdict::fail, error_from_errno("cannot make a pipe").text, ""};
   }
   UniqueFd out(ends[0]);
   UniqueFd in(ends[1]);
@@ -147,7 +147,7 @@ Finding examine_preload() {
       ChildOptions{.argv = {"cat", "/proc/self/maps"}, .environment = environment, .output = in.get()});
   in.reset();
   if (!child.ok()) {
-    return {"preload", Verdict::fail, child.error().text, ""};
+    return {"preload", FindingVerdict::fail, child.error().text, ""};
   }
   std::string text;
   std::array<char, 4096> piece;
@@ -162,27 +162,29 @@ Finding examine_preload() {
   while (::waitpid(child.value(), &status, 0) < 0 && errno == EINTR) {
   }
   const bool loaded = text.find("libforebay_posix.so") != std::string::npos;
-  return status == 0 && loaded ? Finding{"preload", Verdict::ok, interposer.value() + " loads and reads", ""}
-                               : Finding{"preload", Verdict::fail,
-                                         fmt::format("{} does not load (exit code {})", interposer.value(),
-                                                     exit_code_of(status)),
-                                         "is the prefix mounted noexec, or built for another system?"};
+  return status == 0 && loaded
+             ? Finding{"preload", FindingVerdict::ok, interposer.value() + " loads and reads", ""}
+             : Finding{
+                   "preload", FindingVerdict::fail,
+                   fmt::format("{} does not load (exit code {})", interposer.value(), exit_code_of(status)),
+                   "is the prefix mounted noexec, or built for another system?"};
 }
 
 Finding examine_slurm() {
   const char* job = std::getenv("SLURM_JOB_ID");
   if (job == nullptr) {
-    return {"slurm", Verdict::ok, "not in an allocation: --nodes simulates, --hostfile uses mpirun", ""};
+    return {"slurm", FindingVerdict::ok, "not in an allocation: --nodes simulates, --hostfile uses mpirun",
+            ""};
   }
   const char* nodes = std::getenv("SLURM_JOB_NUM_NODES");
-  return {"slurm", Verdict::ok,
+  return {"slurm", FindingVerdict::ok,
           fmt::format("job {}, {} nodes: srun --overlap", job, nodes == nullptr ? "?" : nodes), ""};
 }
 
 }  // namespace
 
-const char* verdict_name(Verdict verdict) noexcept {
-  return verdict == Verdict::ok ? "ok" : verdict == Verdict::warn ? "warn" : "fail";
+const char* verdict_name(FindingVerdict verdict) noexcept {
+  return verdict == FindingVerdict::ok ? "ok" : verdict == FindingVerdict::warn ? "warn" : "fail";
 }
 
 std::vector<Finding> examine_machine(const Settings& settings) {

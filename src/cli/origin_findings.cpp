@@ -26,11 +26,11 @@ double seconds_since(Clock::time_point begin) {
 }
 
 Finding failed(const char* what, const Error& error, const char* advice) {
-  return {what, Verdict::fail, error.text, advice};
+  return {what, FindingVerdict::fail, error.text, advice};
 }
 
 Finding listed(std::size_t names, bool is_page, double seconds) {
-  return {"listing", Verdict::ok,
+  return {"listing", FindingVerdict::ok,
           fmt::format("{}{} names in {:.3f} s", names, is_page ? " (a page of)" : "", seconds), ""};
 }
 
@@ -38,7 +38,7 @@ Finding read_finding(const std::string& path, std::uint64_t bytes, double second
   if (!read.ok()) {
     return failed("reading", read.error(), "may this user read objects, not only list them?");
   }
-  return {"reading", Verdict::ok,
+  return {"reading", FindingVerdict::ok,
           fmt::format(
               "{} of {} in {:.3f} s ({}/s, one request)", format_size(bytes), path, seconds,
               format_size(static_cast<std::uint64_t>(static_cast<double>(bytes) / std::max(seconds, 1e-6)))),
@@ -46,22 +46,22 @@ Finding read_finding(const std::string& path, std::uint64_t bytes, double second
 }
 
 Finding no_file() {
-  return {"reading", Verdict::warn, "no file was found to read", "is this the right place?"};
+  return {"reading", FindingVerdict::warn, "no file was found to read", "is this the right place?"};
 }
 
 // Slower than one would ask by itself: what the store said, and what had to be asked again.
 void add_manners(HttpClient& http, std::vector<Finding>& findings) {
   const auto counts = http.counts();
   if (counts.throttled > 0) {
-    findings.push_back({"manners", Verdict::warn,
+    findings.push_back({"manners", FindingVerdict::warn,
                         fmt::format("the store said {} times to slow down", counts.throttled),
                         "fewer requests: --origin-requests, --origin-connections"});
   } else if (counts.repeated > 0) {
     findings.push_back(
-        {"manners", Verdict::warn,
+        {"manners", FindingVerdict::warn,
          fmt::format("{} of {} requests had to be sent again", counts.repeated, counts.attempts), ""});
   } else {
-    findings.push_back({"manners", Verdict::ok, "nothing was throttled or sent again", ""});
+    findings.push_back({"manners", FindingVerdict::ok, "nothing was throttled or sent again", ""});
   }
 }
 
@@ -75,7 +75,7 @@ std::vector<Finding> examine_bucket(const std::string& name, const StoreSettings
   if (!as_whom.ok()) {
     return {failed("keys", as_whom.error(), "")};
   }
-  findings.push_back({"keys", Verdict::ok, *as_whom, ""});
+  findings.push_back({"keys", FindingVerdict::ok, *as_whom, ""});
   S3Bucket& bucket = (*access)->bucket();
   std::size_t names = 0;
   std::optional<std::pair<std::string, std::string>> found;  // key and ETag

@@ -74,7 +74,7 @@ Result<IndexPage> HttpOrigin::page_of(const std::string& directory) {
   return page;
 }
 
-HttpObjects::Wanted HttpOrigin::wanted(const IndexEntry& entry, const std::string& path) const {
+HttpObjects::Wanted HttpOrigin::wanted(const PageEntry& entry, const std::string& path) const {
   HttpVersion version;
   version.modified_s = entry.modified_s;
   return {entry.name, path, url_of(path), entry.size, std::move(version)};
@@ -112,7 +112,7 @@ Result<OriginName> HttpOrigin::look_at(const std::string& path) {
   const auto name = slash == std::string::npos ? path : path.substr(slash + 1);
   FOREBAY_ASSIGN(page, page_of(slash == std::string::npos ? "" : path.substr(0, slash)));
   const auto entry = std::find_if(page.entries.begin(), page.entries.end(),
-                                  [&](const IndexEntry& one) { return one.name == name; });
+                                  [&](const PageEntry& one) { return one.name == name; });
   if (entry != page.entries.end() && entry->is_directory) {
     return OriginName{name, store_directory_attributes(root_, path), "", ""};
   }

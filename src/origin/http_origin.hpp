@@ -42,7 +42,7 @@ class HttpOrigin final : public Origin {
       : root_(std::move(root)), objects_(root_, settings) {}
   Result<IndexPage> page_of(const std::string& directory);
   [[nodiscard]] std::string url_of(std::string_view path) const;
-  [[nodiscard]] HttpObjects::Wanted wanted(const IndexEntry& entry, const std::string& path) const;
+  [[nodiscard]] HttpObjects::Wanted wanted(const PageEntry& entry, const std::string& path) const;
 
   const std::string root_;
   HttpObjects objects_;

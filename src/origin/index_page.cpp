@@ -20,7 +20,7 @@ constexpr std::string_view kBlanks = " \t\r\n\f";
 // Entries in, each name once.
 class Entries {
  public:
-  void add(IndexEntry entry) {
+  void add(PageEntry entry) {
     if (!is_file_name(entry.name)) {
       ++page_.unusable;
     } else if (names_.insert(entry.name).second) {
@@ -206,7 +206,7 @@ Result<IndexPage> parse_index_json(std::string_view text) {
       entries.add_unusable();
       continue;
     }
-    IndexEntry entry{*name, *type == "directory", std::nullopt, std::nullopt};
+    PageEntry entry{*name, *type == "directory", std::nullopt, std::nullopt};
     if (const auto* mtime = string_of("mtime")) {
       entry.modified_s = parse_http_date(*mtime);
     }

@@ -11,7 +11,7 @@
 
 namespace forebay {
 
-struct IndexEntry {
+struct PageEntry {
   std::string name;  // as a file system has it: no '/', no NUL, not . or .., at most 255 bytes
   bool is_directory = false;
   // Where the page says it exactly.
@@ -20,8 +20,8 @@ struct IndexEntry {
 };
 
 struct IndexPage {
-  std::vector<IndexEntry> entries;  // each name once
-  std::size_t unusable = 0;         // names that no file can have, special files
+  std::vector<PageEntry> entries;  // each name once
+  std::size_t unusable = 0;        // names that no file can have, special files
 };
 
 // A page in HTML (nginx's autoindex, Apache's, Python's): each link to a direct child of the page is an

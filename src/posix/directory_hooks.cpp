@@ -11,7 +11,7 @@
 #include "posix/directory_stream.hpp"
 #include "posix/file_open.hpp"
 #include "posix/hook.hpp"
-#include "posix/name_list.hpp"
+#include "posix/scanned_names.hpp"
 
 namespace {
 
@@ -91,7 +91,7 @@ int scan(int directory, const char* path, struct dirent64*** into, Filter filter
   if (stream == nullptr) {
     return -1;
   }
-  forebay::NameList list;
+  forebay::ScannedNames list;
   const int error_before = errno;
   int error = 0;
   while (error == 0) {

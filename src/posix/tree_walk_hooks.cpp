@@ -12,13 +12,13 @@
 
 #include "client/system_call.hpp"
 #include "posix/hook.hpp"
-#include "posix/name_list.hpp"
+#include "posix/scanned_names.hpp"
 #include "posix/tree_walk.hpp"
 
 namespace {
 
 using forebay::Failure;
-using forebay::NameList;
+using forebay::ScannedNames;
 
 using Visit = forebay::TreeVisit;
 using PlainVisit = int (*)(const char* path, const struct stat* info, int flag);
@@ -183,7 +183,7 @@ class TreeWalk {
   }
 
   // Reads names of `fd`, which stays open. False with errno.
-  static bool list(int fd, NameList* names) {
+  static bool list(int fd, ScannedNames* names) {
     const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     DIR* stream = copy < 0 ? nullptr : fdopendir(copy);
     if (stream == nullptr) {
@@ -197,7 +197,7 @@ class TreeWalk {
   int directory(const struct stat& info, const Level* above) {
     const int base_before = where_.base;
     Level here = {above, open_directory(above)};
-    NameList names;
+    ScannedNames names;
     if (here.fd < 0 || !list(here.fd, &names)) {
       const int error = errno;
       if (here.fd >= 0) {

@@ -52,7 +52,7 @@ PlaceKind Answers::kind_for(const command::Respond& answer) const {
   return answer.bytes <= options_.small_bytes ? PlaceKind::small : PlaceKind::large;
 }
 
-std::span<std::byte> Answers::memory(Place place) const {
+std::span<std::byte> Answers::memory(AnswerPlace place) const {
   switch (place.kind) {
     case PlaceKind::inlined:
       return std::span(*inline_memory_).subspan(options_.inline_bytes * place.index, options_.inline_bytes);
@@ -80,7 +80,7 @@ void Answers::respond(command::Respond&& answer) {
     there.waiting.push_back(std::move(answer));
     return;
   }
-  const Place place{kind, there.free.back()};
+  const AnswerPlace place{kind, there.free.back()};
   there.free.pop_back();
   fill(place, std::move(answer));
 }
@@ -107,7 +107,7 @@ void Answers::respond_with(const Asked& asked, std::span<const std::byte> answer
   messenger_.send(asked.from, header, answer);
 }
 
-void Answers::fill(Place place, command::Respond&& answer) {
+void Answers::fill(AnswerPlace place, command::Respond&& answer) {
   auto& occupant = places(place.kind).occupants[place.index];
   occupant.asked = answer.asked;
   occupant.bytes = answer.bytes;
@@ -149,7 +149,7 @@ void Answers::on_filled(command::Filled&& filled) {
   announce(filled.place, filled.checksum);
 }
 
-void Answers::announce(Place place, std::uint64_t checksum) {
+void Answers::announce(AnswerPlace place, std::uint64_t checksum) {
   auto& occupant = places(place.kind).occupants[place.index];
   WireHeader header;
   header.id = occupant.asked.id;
@@ -175,8 +175,8 @@ void Answers::announce(Place place, std::uint64_t checksum) {
 
 void Answers::on_release(const WireHeader& header) {
   const bool large = header.slot >= options_.small_slots;
-  const Place place{large ? PlaceKind::large : PlaceKind::small,
-                    large ? header.slot - options_.small_slots : header.slot};
+  const AnswerPlace place{large ? PlaceKind::large : PlaceKind::small,
+                          large ? header.slot - options_.small_slots : header.slot};
   auto& there = places(place.kind);
   if (place.index >= there.occupants.size()) {
     return;
@@ -190,7 +190,7 @@ void Answers::on_release(const WireHeader& header) {
   vacate(place);
 }
 
-void Answers::vacate(Place place) {
+void Answers::vacate(AnswerPlace place) {
   auto& there = places(place.kind);
   if (there.waiting.empty()) {
     there.free.push_back(place.index);

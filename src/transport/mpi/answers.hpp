@@ -70,11 +70,11 @@ class Answers {
   };
 
   [[nodiscard]] PlaceKind kind_for(const command::Respond& answer) const;
-  [[nodiscard]] std::span<std::byte> memory(Place place) const;
+  [[nodiscard]] std::span<std::byte> memory(AnswerPlace place) const;
   Places& places(PlaceKind kind) { return places_[static_cast<std::size_t>(kind)]; }
-  void fill(Place place, command::Respond&& answer);
-  void announce(Place place, std::uint64_t checksum);
-  void vacate(Place place);
+  void fill(AnswerPlace place, command::Respond&& answer);
+  void announce(AnswerPlace place, std::uint64_t checksum);
+  void vacate(AnswerPlace place);
 
   Messenger& messenger_;
   Fetches& fetches_;

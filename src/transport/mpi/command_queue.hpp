@@ -26,7 +26,7 @@ struct Asked {
 // Where an answer is put together. `local`: in the memory of this node's own fetch.
 enum class PlaceKind : std::uint8_t { local, inlined, small, large };
 inline constexpr std::size_t kPlaceKinds = 4;
-struct Place {
+struct AnswerPlace {
   PlaceKind kind{};
   std::uint32_t index = 0;
 };
@@ -53,7 +53,7 @@ struct Fail {
 };
 // A fill ran.
 struct Filled {
-  Place place;
+  AnswerPlace place;
   Status status;
   std::uint64_t checksum = 0;
 };

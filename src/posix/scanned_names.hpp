@@ -9,7 +9,7 @@
 namespace forebay {
 
 // No destructor: scandir's caller takes the memory. Else drop() it.
-class NameList {
+class ScannedNames {
  public:
   bool add(const struct dirent64& entry) {
     if (count_ == room_) {
