@@ -214,7 +214,8 @@ bool is_object(const MappedSession& session, Place place, int fd) {
   const int flags = sys::fcntl(fd, F_GETFL);
   const CatalogEntry& entry = session.dataset_of(place).catalog.entry(session.state_entry(place));
   return sys::fstat(fd, &info) == 0 && is_published_file(info, identity_of(entry), entry.size) &&
-         info.st_dev == session.control->buffer_device && flags >= 0 && (flags & O_ACCMODE) == O_RDONLY;
+         info.st_dev == session.control->buffer_device && flags >= 0 &&
+         (flags & (O_ACCMODE | O_PATH)) == O_RDONLY;
 }
 
 }  // namespace
