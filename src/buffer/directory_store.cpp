@@ -171,7 +171,7 @@ Result<std::unique_ptr<Landing>> DirectoryStore::begin(const ObjectShape& shape,
   // A record of an object that is gone must not be there when another file of its name comes to be.
   FOREBAY_TRY(failed(index_.flush_removals()));
   if (!index_.is_open()) {
-    FOREBAY_TRY(begin_index_anew());
+    FOREBAY_TRY(failed(begin_index_anew()));
   }
   FOREBAY_TRY(reserve(reserve_bytes));
   while (true) {
@@ -215,7 +215,7 @@ Error DirectoryStore::failed(Error error) {
 
 // Of a buffer that is empty: all that the old one told of is gone.
 Status DirectoryStore::begin_index_anew() {
-  return failed(index_.rewrite(directory_.root_fd(), {}));
+  return index_.rewrite(directory_.root_fd(), {});
 }
 
 Status DirectoryStore::reopen_part(PartFile& part) {
@@ -244,8 +244,7 @@ Status DirectoryStore::restore_directory(const Error& missing) {
   FOREBAY_ASSIGN(is_new, directory_.restore());
   log_warning("{} was removed while it was in use: made anew",
               is_new ? directory_.root_path() : missing.text);
-  // All that the old one's index told of is gone.
-  return is_new ? index_.rewrite(directory_.root_fd(), {}) : Status{};
+  return is_new ? begin_index_anew() : Status{};
 }
 
 DirectoryStore::PartPointer DirectoryStore::join_part(const ObjectShape& shape) {

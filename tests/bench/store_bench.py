@@ -102,7 +102,7 @@ class Clients:
                                f"{target}/report", "--", "true"])
         with open(f"{target}/report", encoding="utf-8") as file:
             report = json.load(file)
-        return {"whole": seconds, "staging": report["staging_s"], "cpu": cpu, "ratio": report["origin_read_ratio"]}
+        return {"whole": seconds, "staging": report["staging_s"], "cpu": cpu}
 
     def rclone(self, name, _keys):
         seconds, cpu, _ = run(["rclone", "copy", f"store:bench/{name}", self.fresh(), "--transfers", self.arguments.connections,

@@ -20,8 +20,8 @@ scheme=${scheme:-http}
 endpoint=$scheme://localhost:$port
 
 write_configuration() {
-  local front="endpoint=127.0.0.1:$port tcp_nodelay=1"
-  [ "$scheme" = http ] || front="ssl_endpoint=127.0.0.1:$port ssl_certificate=$S3_TLS tcp_nodelay=1"
+  local front="endpoint=127.0.0.1:$port"
+  [ "$scheme" = http ] || front="ssl_endpoint=127.0.0.1:$port ssl_certificate=$S3_TLS"
   cat >"$CEPH_CONF" <<CONF
 [global]
 fsid = $(cat /proc/sys/kernel/random/uuid)
@@ -66,7 +66,7 @@ osd op num threads per shard = 1
 [client.rgw]
 # The gateway asks for encryption of its own accord, which needs keys.
 ms mon client mode = crc
-rgw frontends = beast $front
+rgw frontends = beast $front tcp_nodelay=1
 rgw data = $lab/run
 rgw thread pool size = 32
 rgw enable apis = s3, admin
