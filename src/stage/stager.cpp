@@ -410,6 +410,10 @@ void Stager::peer_failed(const FlightPtr& flight, const Error& error) {
     ++flight->peer_attempts;
     return ask_to_stage(flight, doubted);
   }
+  if (error.code == Code::not_found || doubted) {
+    // Evicted, or damaged, there each time before it could be read: one more read of the origin is no error.
+    return go_to_origin(flight);
+  }
   finish(flight, error);
 }
 

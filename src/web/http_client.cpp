@@ -203,6 +203,12 @@ Result<HttpResponse> HttpClient::perform(const HttpRequest& request, HttpProtoco
       transfer.response().attempts = attempts + 1;
       return std::move(transfer.response());
     }
+    if (attempts > 0 && attempted.failure->code == Code::timed_out &&
+        std::chrono::steady_clock::now() >= deadline) {
+      // What the deadline cut short says less than what was answered before it.
+      permit->end(ConcurrencyLimit::Ending::other);
+      return given_up(request, last, attempts + 1, begun);
+    }
     last = std::move(*attempted.failure);
     if (last.kind == FailureKind::throttled) {
       throttled_.fetch_add(1, std::memory_order_relaxed);

@@ -25,7 +25,7 @@ for NAME (all, when K is absent) with that fault, and the others as a good serve
     circle       302 to where the request came from
     error_body   status=S with an endless body
 
-`after=K` answers the first K well, before the fault. /store is an S3 bucket whose keys are the lines of the environment's
+`after=K` answers the first K well, before the fault; `then=FAULT` is what comes after it. /store is an S3 bucket whose keys are the lines of the environment's
 FAULTY_KEYS: what stands behind /NAME? above. With FAULTY_SOUND in the environment there are no faults.
 
 /_seen/NAME has a line for each request for NAME: method, connection, Range, If-Match. Handles bytes=A-B and If-Match.
@@ -103,8 +103,10 @@ class Connection:
             count = len(seen)
         fault = query.get("fault", "")
         after = int(query.get("after", "0"))
-        if not after < count <= after + int(query.get("times", "1000000")) or "FAULTY_SOUND" in os.environ:
+        if "FAULTY_SOUND" in os.environ:
             fault = ""
+        elif not after < count <= after + int(query.get("times", "1000000")):
+            fault = query.get("then", "") if count > after else ""
         return self.answer(method, headers, {**query, "self": target}, fault)
 
     def head(self, status, fields):

@@ -251,6 +251,18 @@ BOOST_AUTO_TEST_CASE(a_stalled_transfer_ends_at_the_deadline) {
   BOOST_TEST(web.client.counts().attempts == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(an_attempt_that_the_deadline_cuts_leaves_the_answer_before_it_as_the_reason) {
+  auto options = patient();
+  options.deadline = seconds(2);
+  Web web(options);
+  const auto answer =
+      web.read(server().url("cut", "fault=status&status=500&times=1&then=stall&at=100"), 0, 5000);
+  BOOST_TEST_REQUIRE(!answer.ok());
+  BOOST_TEST((answer.error().code == Code::io_error), answer.error().text);
+  BOOST_TEST(answer.error().text.find("500 Internal Server Error") != std::string::npos, answer.error().text);
+  BOOST_TEST(web.client.counts().attempts == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(a_slow_transfer_is_cut_and_goes_on) {
   auto options = patient();
   options.low_speed_time = seconds(3);  // A busy machine answers sooner.
