@@ -31,6 +31,14 @@ class ClientService {
   virtual Progress stripe(std::uint32_t dataset, std::uint32_t entry, std::uint32_t number,
                           std::uint32_t read_ahead, std::function<void(Status)> done) = 0;
   virtual void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) = 0;
+  // Of checkpoint mounts (shared/messages.hpp); `path` has kTreePathBytesMax bytes at most and no NUL, and is
+  // otherwise as the client sent it.
+  virtual Progress checkpoint_bring(std::uint32_t checkpoint, CheckpointBring what, std::string path,
+                                    std::function<void(Status)> done) = 0;
+  virtual Progress checkpoint_note(std::uint32_t checkpoint, std::uint64_t seq,
+                                   std::function<void(Status)> done) = 0;
+  virtual Progress checkpoint_sync(std::uint32_t checkpoint, std::string path,
+                                   std::function<void(Status)> done) = 0;
   // JSON in, JSON out (ipc/admin.hpp).
   virtual void admin(std::string request, std::function<void(Result<std::string>)> done) = 0;
   // Every SocketServer::kTickMs. `hears_clients`: new ones can be heard; false while this process is short of

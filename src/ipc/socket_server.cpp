@@ -80,6 +80,7 @@ class SocketServer::Loop : public std::enable_shared_from_this<Loop> {
   bool dispatch(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
   bool dispatch_materialise(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
   bool dispatch_stripe(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
+  bool dispatch_checkpoint(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
   bool dispatch_invalidate(std::uint64_t id, std::span<const std::byte> packet);
   void send(std::uint64_t id, Connection& connection);
   void take_replies();
@@ -254,6 +255,10 @@ bool SocketServer::Loop::dispatch(std::uint64_t id, Connection& connection,
       return dispatch_stripe(id, connection, packet);
     case MessageKind::invalidate:
       return dispatch_invalidate(id, packet);
+    case MessageKind::checkpoint_bring:
+    case MessageKind::checkpoint_note:
+    case MessageKind::checkpoint_sync:
+      return dispatch_checkpoint(id, connection, packet);
     case MessageKind::admin: {
       std::string text(reinterpret_cast<const char*>(packet.data()) + sizeof header, header.body_bytes);
       service_.admin(std::move(text), [loop = shared_from_this(), id](Result<std::string> answer) {
@@ -322,6 +327,41 @@ bool SocketServer::Loop::dispatch_invalidate(std::uint64_t id, std::span<const s
         packets.push_back(status.ok() ? bare_packet(MessageKind::done) : failed_packet(status.error()));
         loop->reply(id, std::move(packets));
       });
+  return true;
+}
+
+bool SocketServer::Loop::dispatch_checkpoint(std::uint64_t id, Connection& connection,
+                                             std::span<const std::byte> packet) {
+  CheckpointRequest request{};
+  constexpr std::size_t kPathAt = offsetof(CheckpointRequest, path);
+  if (packet.size() < kPathAt || packet.size() > sizeof request) {
+    return false;
+  }
+  std::memcpy(&request, packet.data(), packet.size());
+  if (request.path_bytes != packet.size() - kPathAt || request.path_bytes >= kTreePathBytesMax ||
+      request.what > static_cast<std::uint32_t>(CheckpointBring::look)) {
+    return false;
+  }
+  std::string path(request.path, request.path_bytes);
+  if (path.find('\0') != std::string::npos) {
+    return false;
+  }
+  auto done = [loop = shared_from_this(), id](const Status& status) {
+    std::vector<OutgoingPacket> packets;
+    packets.push_back(status.ok() ? bare_packet(MessageKind::done) : failed_packet(status.error()));
+    loop->reply(id, std::move(packets));
+  };
+  switch (connection.request) {
+    case MessageKind::checkpoint_bring:
+      connection.progress = service_.checkpoint_bring(
+          request.checkpoint, static_cast<CheckpointBring>(request.what), std::move(path), std::move(done));
+      break;
+    case MessageKind::checkpoint_note:
+      connection.progress = service_.checkpoint_note(request.checkpoint, request.seq, std::move(done));
+      break;
+    default:
+      connection.progress = service_.checkpoint_sync(request.checkpoint, std::move(path), std::move(done));
+  }
   return true;
 }
 

@@ -20,6 +20,12 @@ class ClientGate final : public ClientService {
   Progress stripe(std::uint32_t dataset, std::uint32_t entry, std::uint32_t number, std::uint32_t read_ahead,
                   std::function<void(Status)> done) override;
   void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) override;
+  Progress checkpoint_bring(std::uint32_t checkpoint, CheckpointBring what, std::string path,
+                            std::function<void(Status)> done) override;
+  Progress checkpoint_note(std::uint32_t checkpoint, std::uint64_t seq,
+                           std::function<void(Status)> done) override;
+  Progress checkpoint_sync(std::uint32_t checkpoint, std::string path,
+                           std::function<void(Status)> done) override;
   void admin(std::string request, std::function<void(Result<std::string>)> done) override {
     admin_.ask(std::move(request), std::move(done));
   }

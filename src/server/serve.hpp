@@ -10,12 +10,30 @@
 #include "catalog/name_list.hpp"
 #include "common/log.hpp"
 #include "config/store_settings.hpp"
+#include "shared/checkpoint_layout.hpp"
 
 namespace forebay {
 
 struct ServeDataset {
   std::string origin;
   std::string mount;
+};
+
+struct ServeCheckpoint {
+  std::string destination;  // an absolute path, or s3://BUCKET/PREFIX
+  std::string mount;
+};
+
+// What holds for all checkpoint mounts of the run.
+struct ServeCheckpoints {
+  std::vector<ServeCheckpoint> mounts;
+  FsyncMode fsync = FsyncMode::process;
+  FullMode when_full = FullMode::wait;
+  std::uint64_t capacity_bytes = 0;  // of a node's stores together; 0: half of what is free above the floor
+  std::uint32_t partners = 1;        // nodes that keep a copy until it is durable; at most the other nodes
+  std::vector<std::string> last;     // globs of names that wait for everything before them
+  std::uint64_t bandwidth_bytes_per_s = 0;  // of draining, all nodes together; 0: no limit
+  std::uint32_t threads = 2;                // that drain a mount, a node
 };
 
 enum class PrefetchMode {
@@ -30,6 +48,7 @@ struct ServeOptions {
   // servers are supervised, `run` sends it instead.
   bool only_named = false;
   std::function<Result<NameList>()> read_names;
+  ServeCheckpoints checkpoints;
   std::string buffer_directory;
   std::uint64_t capacity_bytes =
       0;  // of this node; 0: what is free less the floor, shared fairly by simulated nodes

@@ -7,10 +7,12 @@
 
 #include <stdint.h>
 
+#include "shared/checkpoint_layout.hpp"
+
 namespace forebay {
 
 inline constexpr uint32_t kMessageMagic = 0x59424246;  // "FBBY"
-inline constexpr uint16_t kMessageVersion = 2;
+inline constexpr uint16_t kMessageVersion = 3;
 inline constexpr uint32_t kMessageBytesMax = 64 << 10;
 inline constexpr uint32_t kWorkingEveryMs = 500;
 inline constexpr uint32_t kSilenceMs = 2000;
@@ -24,6 +26,9 @@ enum class MessageKind : uint16_t {
               // failed
   stripe =
       4,  // StripeRequest: make one stripe local (partial mode). done: bare header, its state word is present
+  checkpoint_bring = 5,  // CheckpointRequest: make a name of a checkpoint's tree usable. done: bare header
+  checkpoint_note = 6,   // CheckpointRequest: the journal has grown up to `seq`. done: all nodes know
+  checkpoint_sync = 7,   // CheckpointRequest: keep what the file has now as the mount's FsyncMode says. done: it is kept
   // Replies.
   working = 100,  // bare header
   done = 101,
@@ -56,6 +61,25 @@ struct StripeRequest {
   uint32_t entry;
   uint32_t stripe;      // counted from 0 in the object
   uint32_t read_ahead;  // so many stripes behind it are wanted soon
+};
+
+// Of checkpoint_bring: what is to be done with the path.
+enum class CheckpointBring : uint32_t {
+  list = 0,       // a directory: put in it what the destination has there
+  list_all = 1,   // and in all directories below it
+  content = 2,    // a placeholder: make it the file
+  truncate = 3,   // a placeholder: make it an empty file with its attributes
+  direct = 4,     // the directory is to be at the destination, where a file is made in it without the tree
+  look = 5,       // what the destination has at the path now, made without the tree: a placeholder for it
+};
+struct CheckpointRequest {
+  MessageHeader header;  // body_bytes: up to the path's end
+  uint32_t checkpoint;   // of ControlPage::checkpoints
+  uint32_t what;         // CheckpointBring; else 0
+  uint64_t seq;          // checkpoint_note
+  uint32_t path_bytes;   // note: 0 and no path
+  uint32_t reserved;
+  char path[kTreePathBytesMax];  // relative to the tree, physical
 };
 
 enum class HitKind : uint32_t { local = 0, peer = 1, origin = 2 };

@@ -16,10 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shared/checkpoint_layout.hpp"
+
 namespace forebay {
 
 inline constexpr uint64_t kControlMagic = 0x314c52544e434246;  // "FBCNTRL1"
-inline constexpr uint32_t kControlVersion = 2;
+inline constexpr uint32_t kControlVersion = 3;
 inline constexpr uint32_t kDatasetsMax = 16;
 inline constexpr uint32_t kMountBytesMax = 1024;  // with the NUL
 inline constexpr uint32_t kCounterShards = 16;
@@ -35,6 +37,19 @@ struct DatasetRecord {
   char origin[kMountBytesMax];  // a POSIX origin's absolute path; for others its URL
   uint32_t origin_is_posix;
   uint32_t reserved;
+};
+
+// A checkpoint mount (checkpoint_layout.hpp).
+struct CheckpointRecord {
+  char mount[kMountBytesMax];        // as a dataset's
+  char destination[kMountBytesMax];  // a POSIX directory's absolute path; for others its URL
+  char store[kMountBytesMax];        // this node's store
+  uint32_t destination_is_posix;
+  uint32_t fsync;                    // FsyncMode
+  uint32_t when_full;                // FullMode
+  uint32_t full;                     // atomic: 1 while the store has no room for more
+  uint64_t clock;                    // atomic: the last seq given to a record of the journal. Who writes one adds 1 first
+  uint64_t device;                   // st_dev of the store
 };
 
 // Written by clients with relaxed atomic adds, in the shard (thread id % kCounterShards).
@@ -73,6 +88,9 @@ struct ControlPage {
   char objects_directory[kMountBytesMax];  // whole objects are objects_directory/<first 2>/<32 hex digits of
                                            // Identity>
   DatasetRecord datasets[kDatasetsMax];
+  uint32_t checkpoint_count;
+  uint32_t reserved_checkpoints;
+  CheckpointRecord checkpoints[kCheckpointsMax];
   ClientCounters counters[kCounterShards];
 };
 

@@ -51,6 +51,20 @@ class FakeService final : public ClientService {
     invalidated_ += items.size();
     done({});
   }
+  Progress checkpoint_bring(std::uint32_t checkpoint, CheckpointBring what, std::string path,
+                            std::function<void(Status)> done) override {
+    const bool expected = checkpoint == 2 && what == CheckpointBring::content && path == "step-1/a";
+    done(expected ? Status{} : Status{Error{Code::not_found, "no such name", ENOENT}});
+    return nullptr;
+  }
+  Progress checkpoint_note(std::uint32_t, std::uint64_t seq, std::function<void(Status)> done) override {
+    done(seq == 77 ? Status{} : Status{Error{Code::bad_argument, "no such mark"}});
+    return nullptr;
+  }
+  Progress checkpoint_sync(std::uint32_t, std::string path, std::function<void(Status)> done) override {
+    done(path == "b" ? Status{} : Status{Error{Code::io_error, "no", EIO}});
+    return nullptr;
+  }
   void admin(std::string request, std::function<void(Result<std::string>)> done) override {
     done(request + request);
   }
@@ -152,6 +166,33 @@ std::size_t open_descriptors() {
 }
 
 }  // namespace
+
+BOOST_FIXTURE_TEST_CASE(names_of_checkpoint_trees_are_asked_for_by_path, Served) {
+  Client client(path());
+  const auto ask = [&](MessageKind kind, std::uint32_t checkpoint, CheckpointBring what, std::uint64_t seq,
+                       std::string_view path, std::uint32_t said_bytes) {
+    CheckpointRequest request{};
+    request.checkpoint = checkpoint;
+    request.what = static_cast<std::uint32_t>(what);
+    request.seq = seq;
+    request.path_bytes = said_bytes;
+    std::memcpy(request.path, path.data(), path.size());
+    const auto* from = reinterpret_cast<const char*>(&request) + sizeof(MessageHeader);
+    client.send(kind, {from, offsetof(CheckpointRequest, path) - sizeof(MessageHeader) + path.size()});
+    return client.receive();
+  };
+  const auto kind_of = [](const std::optional<test::Reply>& reply) {
+    BOOST_TEST_REQUIRE(reply.has_value());
+    return reply->kind;
+  };
+  const auto bring = MessageKind::checkpoint_bring;
+  BOOST_CHECK(kind_of(ask(bring, 2, CheckpointBring::content, 0, "step-1/a", 8)) == MessageKind::done);
+  BOOST_CHECK(kind_of(ask(bring, 1, CheckpointBring::content, 0, "step-1/a", 8)) == MessageKind::failed);
+  BOOST_CHECK(kind_of(ask(MessageKind::checkpoint_note, 0, {}, 77, "", 0)) == MessageKind::done);
+  BOOST_CHECK(kind_of(ask(MessageKind::checkpoint_sync, 0, {}, 0, "b", 1)) == MessageKind::done);
+  // A length that is not the packet's ends the connection.
+  BOOST_TEST(!ask(bring, 2, CheckpointBring::content, 0, "step-1/a", 9).has_value());
+}
 
 BOOST_FIXTURE_TEST_CASE(a_stripe_is_asked_for_with_those_behind_it, Served) {
   Client client(path());

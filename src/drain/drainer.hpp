@@ -1,0 +1,125 @@
+// Drainer: brings what changed in a store's tree to its destination, in order, durably.
+//
+// It is told of marks (names that may have changed) and makes the destination what the tree is at each:
+// idempotent, so that after any kill the same marks may be told again. See src/README.md, "Life of a
+// checkpoint", for the order.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/result.hpp"
+#include "drain/destination.hpp"
+#include "drain/journal.hpp"
+
+namespace forebay {
+
+enum class CheckpointState {
+  writing,     // a writer has it open
+  closed,      // waits for its turn
+  replicated,  // the same, and a partner has it
+  draining,    // on its way
+  durable,
+  failed,  // the destination refused it; tried again
+  lost,    // its content did not survive the node's end (never drained)
+};
+[[nodiscard]] const char* state_name(CheckpointState state);
+
+// One name that is not durable, or was lately.
+struct CheckpointName {
+  std::string path;
+  CheckpointState state{};
+  std::string reason;  // failed, lost
+  std::uint64_t bytes = 0;
+  std::uint64_t seq = 0;
+  std::uint64_t time_ns = 0;  // of its mark, CLOCK_REALTIME
+  bool removal = false;
+};
+
+// Thread-safe. Its callbacks run on its threads.
+class Drainer {
+ public:
+  struct Options {
+    int tree_fd = -1;               // outlives this
+    std::string tree_path;          // absolute
+    std::string mount;              // for symlinks and messages
+    std::string tag;                // 16 hex digits: of this node and store
+    std::vector<std::string> last;  // globs (fnmatch) of names that wait for all before them
+    std::uint32_t threads = 2;
+    std::uint64_t bandwidth_bytes_per_s = 0;  // 0: no limit
+    std::chrono::milliseconds settle{
+        500};  // from a mark to its copy, so that a rename or removal behind it saves one
+    // A mark was published (durable, or gone from the tree before its turn): to be told to journal, partners,
+    // peers.
+    std::function<void(const std::string& path, std::uint64_t seq)> on_published;
+    // The content of a closed file was read whole; false: it is not what it should be (corrupt), do not
+    // publish it.
+    std::function<bool(const std::string& path, std::uint64_t seq, std::uint64_t size, std::uint64_t sum)>
+        on_read;
+  };
+  Drainer(Destination& destination, Options options);
+  // Ends what is on its way; nothing half-done is visible at the destination.
+  ~Drainer();
+
+  // This node's journal, in its order; at a start all of it (before start()).
+  void note(const JournalEntry& entry);
+  // Marks of other nodes, for the order: not drained here.
+  void note_remote(std::uint64_t holder, const std::string& path, std::uint64_t seq);
+  void remote_published(std::uint64_t holder, const std::string& path, std::uint64_t seq);
+  void forget_remote(std::uint64_t holder);
+  // A partner has the content of this mark.
+  void replicated(const std::string& path, std::uint64_t seq);
+  // Not to be drained: another node's later mark took its place; or its content is lost.
+  void drop(const std::string& path, std::uint64_t seq);
+  void lose(const std::string& path, std::uint64_t seq, std::string reason);
+
+  void start();
+
+  // Whether a writer still has files open that are marked as written: looks again at those now, and returns
+  // those that are closed since, whose marks are now complete: (path, seq). Called about every second and
+  // behind a `closed` note.
+  struct Closed {
+    std::string path;
+    std::uint64_t seq;
+    CheckpointAttributes attributes;
+  };
+  std::vector<Closed> settle_closed();
+
+  // Without settling time and limit from now on (`urgent`), newest complete directory first; or as before.
+  enum class Pace { normal, urgent };
+  void set_pace(Pace pace);
+  void set_bandwidth(std::uint64_t bytes_per_s);
+
+  // All that is not durable; of the durable the last `durable_max`.
+  [[nodiscard]] std::vector<CheckpointName> names(std::size_t durable_max = 0) const;
+  // At or below one of `paths` (empty: anywhere), with mark up to `seq` (0: any): nothing is pending there
+  // but files that are open. A path that is a file's means it alone.
+  [[nodiscard]] bool is_durable(const std::vector<std::string>& paths, std::uint64_t seq = 0) const;
+  struct Totals {
+    std::uint64_t pending_names = 0;
+    std::uint64_t pending_bytes = 0;
+    std::uint64_t durable_names = 0;  // since start()
+    std::uint64_t durable_bytes = 0;
+    std::uint64_t failed_names = 0;  // of pending
+    std::uint64_t lost_names = 0;
+    std::uint64_t open_names = 0;
+  };
+  [[nodiscard]] Totals totals() const;
+  // Whether the path's content in the tree is a mark's that is not durable (else a local copy may go).
+  [[nodiscard]] bool needs_local(const std::string& path) const;
+  // Marks as a journal would have them, to rewrite it: what is not durable yet.
+  [[nodiscard]] std::vector<JournalEntry> pending_entries() const;
+
+  // Publishes the file as it is now under its present name, also while it is open. Blocks.
+  Status publish_now(const std::string& path);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace forebay
