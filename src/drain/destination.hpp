@@ -64,9 +64,10 @@ class Destination {
                                    const CheckpointAttributes& expected) = 0;
 
   // An upload that will be `path`; its directory exists. `tag` (this store's) is part of its temporary name:
-  // `.<name>.forebay-<tag>`.
-  virtual Result<std::unique_ptr<DestinationUpload>> begin(const std::string& path,
-                                                           const std::string& tag) = 0;
+  // `.<name>.forebay-<tag>`. `expected`: what finish() will be given if the file does not change meanwhile
+  // (stores take times and modes with the first byte); if it did, finish() may say so. Code: changed.
+  virtual Result<std::unique_ptr<DestinationUpload>> begin(const std::string& path, const std::string& tag,
+                                                           const CheckpointAttributes& expected) = 0;
 
   // Each is done, or was done already. make_directory makes missing parents, with the same mode.
   virtual Status make_directory(const std::string& path, std::uint32_t mode) = 0;
