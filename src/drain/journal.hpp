@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/result.hpp"
@@ -35,21 +37,23 @@ class Journal {
   // What was appended since the last call, in order; from the beginning at the first. Torn records are passed
   // over and counted.
   Result<std::vector<JournalEntry>> read_new();
-  // Appends, durably. Codes: no_space, io_error.
+  // Appends, durably. Codes: no_space, io_error; with these some of the entries may be in the journal.
   Status append(std::span<const JournalEntry> entries);
   // Makes the journal these entries alone, at once and durably, if nothing was appended that read_new() has
-  // not returned; code unavailable otherwise, or where a client holds it longer than `patience`.
+  // not returned; code unavailable otherwise, or where a client holds it longer than `patience`. Not while an
+  // Exclusive lives. An entry whose paths are too long for a record is a broken invariant, as in append().
   Status rewrite(std::span<const JournalEntry> entries, std::chrono::milliseconds patience);
-  // Keeps clients from beginning a change of names. Code: unavailable.
+  // Keeps clients from beginning a change of names; append() works meanwhile. Code: unavailable.
   class Exclusive {
    public:
-    explicit Exclusive(UniqueFd fd) : fd_(std::move(fd)) {}
+    Exclusive(UniqueFd fd, std::shared_ptr<bool> held) : fd_(std::move(fd)), held_(std::move(held)) {}
     Exclusive(Exclusive&&) = default;
-    Exclusive& operator=(Exclusive&&) = default;
+    Exclusive& operator=(Exclusive&& other) noexcept;
     ~Exclusive();
 
    private:
     UniqueFd fd_;
+    std::shared_ptr<bool> held_;  // the Journal's
   };
   Result<Exclusive> lock(std::chrono::milliseconds patience);
 
@@ -58,10 +62,13 @@ class Journal {
 
  private:
   Journal() = default;
+  Status write_entries(int fd, std::span<const JournalEntry> entries, const std::string& what);
+
   int store_ = -1;
   std::string path_;
   UniqueFd file_;
-  std::uint64_t read_to_ = 0;
+  std::shared_ptr<bool> held_ = std::make_shared<bool>(false);  // an Exclusive lives
+  std::uint64_t read_to_ = 0;                                   // behind the last whole record
   std::uint64_t torn_ = 0;
 };
 

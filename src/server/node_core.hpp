@@ -13,7 +13,7 @@
 #include "stage/partial_reads.hpp"
 #include "stage/peer_service.hpp"
 #include "stage/prefetch_job.hpp"
-#include "stage/rate_limit.hpp"
+#include "common/rate_limit.hpp"
 #include "stage/replica_evictor.hpp"
 #include "stage/resident_objects.hpp"
 #include "stage/stage_counters.hpp"

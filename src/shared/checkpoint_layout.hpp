@@ -95,7 +95,7 @@ struct JournalRecord {
   uint32_t magic;
   uint16_t version;
   uint16_t kind;      // JournalKind
-  uint64_t checksum;  // of all bytes behind it
+  uint64_t checksum;  // of the kind and all bytes behind it
   uint32_t bytes;     // the whole record, with paths and padding
   uint32_t flags;
   uint64_t seq;      // Lamport time (ControlPage): what happened before has a lower one, also on other nodes
@@ -111,7 +111,9 @@ inline constexpr size_t kJournalRecordBytesMax = sizeof(JournalRecord) + 2 * kTr
 
 inline uint64_t journal_checksum(const void* record, size_t bytes) {
   constexpr size_t kFrom = offsetof(JournalRecord, bytes);
-  return checksum_bytes(static_cast<const char*>(record) + kFrom, bytes - kFrom);
+  uint16_t kind = 0;
+  __builtin_memcpy(&kind, static_cast<const char*>(record) + offsetof(JournalRecord, kind), sizeof kind);
+  return hash_bytes(static_cast<const char*>(record) + kFrom, bytes - kFrom, kind);
 }
 
 // Writes the record with its paths into `into` (of kJournalRecordBytesMax, 8-aligned); `record` has kind,

@@ -23,7 +23,7 @@
 #include "stage/damage_control.hpp"
 #include "stage/invalidator.hpp"
 #include "stage/peer_messages.hpp"
-#include "stage/rate_limit.hpp"
+#include "common/rate_limit.hpp"
 #include "stage/replica_evictor.hpp"
 #include "stage/resident_objects.hpp"
 #include "stage/stage_counters.hpp"

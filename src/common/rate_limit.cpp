@@ -1,4 +1,4 @@
-#include "stage/rate_limit.hpp"
+#include "common/rate_limit.hpp"
 
 #include <algorithm>
 #include <thread>

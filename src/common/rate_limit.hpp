@@ -1,4 +1,4 @@
-// RateLimit: keeps staging below a bandwidth.
+// RateLimit: keeps what moves data below a bandwidth.
 #pragma once
 
 #include <atomic>
