@@ -24,7 +24,7 @@ int print_config(const EffectiveSettings& settings, bool as_json) {
                                         {"where", settings.place_of(setting.name)},
                                         {"variable", setting.variable()}};
     } else {
-      fmt::print("{:<14} {:<32} {}\n", setting.name, text_of(value), settings.place_of(setting.name));
+      fmt::print("{:<19} {:<32} {}\n", setting.name, text_of(value), settings.place_of(setting.name));
     }
   }
   if (as_json) {

@@ -27,7 +27,8 @@ struct PrefetchOptions {
   bool simulated = false;
 };
 
-int prefetch_standalone(const PrefetchOptions& options, const Settings& settings) {
+int prefetch_standalone(const PrefetchOptions& options, Settings settings) {
+  settings.checkpoints.mounts.clear();  // A configuration file's, for other verbs.
   auto serve = serve_options_of(settings);
   if (!serve.ok()) {
     return fail_with(serve.error());

@@ -5,12 +5,14 @@
 
 #include <fmt/format.h>
 
+#include "cli/checkpoint_options.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/interposer.hpp"
 #include "cli/launcher.hpp"
 #include "cli/mpi_choice.hpp"
 #include "cli/run_supervisor.hpp"
 #include "cli/serve_arguments.hpp"
+#include "cli/serve_options.hpp"
 #include "cli/stage_list.hpp"
 #include "cli/store_settings.hpp"
 #include "cli/verbs.hpp"
@@ -21,16 +23,13 @@ namespace {
 
 // Whatever is not the user's fault is reported later, and the command runs all the same.
 Status check_usage(const Settings& settings) {
-  if (settings.stages.empty()) {
-    return Error{Code::bad_argument, "nothing to stage (no --stage ORIGIN, FOREBAY_STAGE or `stage =` line)"};
-  }
-  FOREBAY_TRY(check_stages(settings.stages));
+  FOREBAY_TRY(check_mounts(settings));
   for (const auto& spec : settings.stages) {
     if (auto origin = open_origin(spec.origin, settings.store); !origin.ok()) {
       return Error{Code::bad_argument, fmt::format("--stage: {}", origin.error().text)};
     }
   }
-  return {};
+  return check_destinations(settings.checkpoints);
 }
 
 int dry_run(const Settings& settings, const Launcher& launcher, const std::vector<std::string>& command) {
@@ -78,6 +77,9 @@ int run_command(const Invocation& invocation, bool only_show) {
   if (only_show) {
     return dry_run(settings, *launchers->front(), invocation.command);
   }
+  if (auto made = make_destinations(settings.checkpoints); !made.ok()) {
+    return fail_with(made.error());
+  }
   constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
   auto loop = EventLoop::create(kSignals);
   if (!loop.ok()) {
@@ -115,6 +117,8 @@ void add_run_verb(CommandLine& line) {
              "materialise-max", "nodes",      "per-node",      "hostfile",     "launcher",       "prefetch",
              "bandwidth",       "mpi",        "start-timeout", "stop-timeout", "server-timeout", "restarts",
              "report",          "quiet",      "verbose"});
+  add_checkpoint_settings(line, verb);
+  line.add_settings(verb, {"drain-deadline"});
   add_store_settings(line, verb);
   verb.add_flag("--dry-run", *only_show, "print how servers would be started, and start nothing");
 }

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "cli/checkpoint_options.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/serve_options.hpp"
 #include "cli/store_settings.hpp"
@@ -46,6 +47,7 @@ void add_serve_verb(CommandLine& line) {
       [flags](const Invocation& invocation) { return serve(invocation, *flags); });
   line.add_settings(verb, {"stage", "stage-list", "buffer", "capacity", "floor", "stripe", "materialise-max",
                            "prefetch", "bandwidth", "server-timeout", "quiet", "verbose"});
+  add_checkpoint_settings(line, verb);
   add_store_settings(line, verb);
   verb.add_option("--session-id", flags->session_id, "the session's name, the same on every node")
       ->type_name("ID");

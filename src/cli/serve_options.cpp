@@ -4,12 +4,37 @@
 #include "cli/stage_list.hpp"
 
 namespace forebay {
+namespace {
 
-Result<ServeOptions> serve_options_of(const Settings& settings) {
-  if (settings.stages.empty()) {
-    return Error{Code::bad_argument, "nothing to stage (no --stage ORIGIN, FOREBAY_STAGE or `stage =` line)"};
+ServeCheckpoints checkpoints_of(const CheckpointSettings& settings) {
+  ServeCheckpoints checkpoints;
+  for (const auto& spec : settings.mounts) {
+    checkpoints.mounts.push_back({spec.destination, spec.mount});
+  }
+  checkpoints.fsync = settings.fsync;
+  checkpoints.when_full = settings.when_full;
+  checkpoints.capacity_bytes = settings.capacity_bytes;
+  checkpoints.partners = settings.partners;
+  checkpoints.last = settings.last;
+  checkpoints.bandwidth_bytes_per_s = settings.bandwidth_bytes;
+  checkpoints.threads = settings.threads;
+  return checkpoints;
+}
+
+}  // namespace
+
+Status check_mounts(const Settings& settings) {
+  if (settings.stages.empty() && settings.checkpoints.mounts.empty()) {
+    return Error{Code::bad_argument,
+                 "nothing to stage and no checkpoints (no --stage ORIGIN, no --checkpoint DIR, nor their "
+                 "variables or lines of the configuration file)"};
   }
   FOREBAY_TRY(check_stages(settings.stages));
+  return check_checkpoints(settings.checkpoints.mounts, settings.stages);
+}
+
+Result<ServeOptions> serve_options_of(const Settings& settings) {
+  FOREBAY_TRY(check_mounts(settings));
   FOREBAY_TRY(check_stage_list(settings.stage_list, settings.stages));
   ServeOptions options;
   options.only_named = !settings.stage_list.empty();
@@ -19,6 +44,7 @@ Result<ServeOptions> serve_options_of(const Settings& settings) {
   for (const auto& spec : settings.stages) {
     options.datasets.push_back({spec.origin, spec.mount});
   }
+  options.checkpoints = checkpoints_of(settings.checkpoints);
   options.store = settings.store;
   options.buffer_directory = settings.buffer;
   options.capacity_bytes = settings.capacity_bytes;

@@ -9,6 +9,9 @@
 
 namespace forebay {
 
+// Whether the mounts of datasets and checkpoints go together. Code: bad_argument (none, two of one place).
+Status check_mounts(const Settings& settings);
+
 // Code: bad_argument (nothing to stage, a mount given twice, a session name that is no file name).
 Result<ServeOptions> serve_options_of(const Settings& settings);
 

@@ -4,16 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
-#include <limits>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include "common/chunk.hpp"
-#include "common/size_text.hpp"
+#include "config/setting_values.hpp"
 
 namespace forebay {
 namespace {
@@ -27,8 +24,6 @@ std::string working_directory() {
   return failed ? "/" : path.string();
 }
 
-template <typename Value, std::size_t N>
-using Names = std::array<std::pair<std::string_view, Value>, N>;
 constexpr Names<LaunchKind, 4> kLaunchKinds = {{{"auto", LaunchKind::automatic},
                                                 {"simulate", LaunchKind::simulate},
                                                 {"mpirun", LaunchKind::mpirun},
@@ -39,70 +34,11 @@ constexpr Names<PrefetchSetting, 3> kPrefetchSettings = {{{"wait", PrefetchSetti
 constexpr Names<AddressingSetting, 3> kAddressings = {{{"auto", AddressingSetting::automatic},
                                                        {"path", AddressingSetting::path},
                                                        {"virtual", AddressingSetting::virtual_host}}};
+constexpr Names<FsyncMode, 3> kFsyncModes = {
+    {{"process", FsyncMode::process}, {"partner", FsyncMode::partner}, {"durable", FsyncMode::durable}}};
+constexpr Names<FullMode, 2> kFullModes = {{{"wait", FullMode::wait}, {"direct", FullMode::direct}}};
 constexpr Names<bool, 6> kSwitches = {
     {{"true", true}, {"false", false}, {"1", true}, {"0", false}, {"yes", true}, {"no", false}}};
-
-template <typename Value, std::size_t N>
-Status assign_named(Value& into, const std::string& text, const Names<Value, N>& names) {
-  std::vector<std::string_view> known;
-  for (const auto& [name, value] : names) {
-    if (text == name) {
-      into = value;
-      return {};
-    }
-    known.push_back(name);
-  }
-  return Error{Code::bad_argument,
-               fmt::format("'{}' is not known (it is one of {})", text, fmt::join(known, ", "))};
-}
-
-template <typename Value, std::size_t N>
-json name_of(Value value, const Names<Value, N>& names) {
-  return std::find_if(names.begin(), names.end(), [&](const auto& pair) { return pair.second == value; })
-      ->first;
-}
-
-Status assign_number(std::uint32_t& into, const std::string& text, std::uint32_t least) {
-  std::uint32_t number = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failed != std::errc{} || end != text.data() + text.size() || number < least) {
-    return Error{Code::bad_argument, fmt::format("'{}' is not a whole number of at least {}", text, least)};
-  }
-  into = number;
-  return {};
-}
-
-Status assign_number(double& into, const std::string& text) {
-  std::uint32_t number = 0;
-  FOREBAY_TRY(assign_number(number, text, 0));
-  into = number;
-  return {};
-}
-
-Status assign_text(std::string& into, const std::string& text) {
-  into = text;
-  return {};
-}
-
-Status assign_size(std::uint64_t& into, const std::string& text) {
-  FOREBAY_ASSIGN(bytes, parse_size(text));
-  into = bytes;
-  return {};
-}
-
-Status assign_rate(std::uint64_t& into, const std::string& text) {
-  return assign_size(into, text.ends_with("/s") ? text.substr(0, text.size() - 2) : text);
-}
-
-Status assign_stripe(std::uint64_t& into, const std::string& text) {
-  FOREBAY_ASSIGN(bytes, parse_size(text));
-  if (bytes == 0 || bytes % kChunkBytes != 0) {
-    return Error{Code::bad_argument, fmt::format("'{}' is no stripe size (not a multiple of {})", text,
-                                                 format_size(kChunkBytes))};
-  }
-  into = bytes;
-  return {};
-}
 
 Status assign_stages(std::vector<StageSpec>& into, Texts texts) {
   std::vector<StageSpec> stages;
@@ -122,6 +58,26 @@ json stages_json(const Settings& settings) {
     stages.push_back(spec.origin == spec.mount ? spec.origin : spec.origin + "=" + spec.mount);
   }
   return stages;
+}
+
+Status assign_checkpoints(std::vector<CheckpointSpec>& into, Texts texts) {
+  std::vector<CheckpointSpec> checkpoints;
+  const auto here = working_directory();
+  for (const auto& text : texts) {
+    FOREBAY_ASSIGN(spec, parse_checkpoint(text, here));
+    checkpoints.push_back(std::move(spec));
+  }
+  FOREBAY_TRY(check_checkpoints(checkpoints, {}));
+  into = std::move(checkpoints);
+  return {};
+}
+
+json checkpoints_json(const Settings& settings) {
+  auto checkpoints = json::array();
+  for (const auto& spec : settings.checkpoints.mounts) {
+    checkpoints.push_back(spec.destination == spec.mount ? spec.mount : spec.destination + "=" + spec.mount);
+  }
+  return checkpoints;
 }
 
 // A path option, relative to where the command was started; empty stays empty.
@@ -248,6 +204,55 @@ const std::array kSettings = {
     Setting{"origin-requests", "N", "requests a second to stores, of all nodes together (0: no limit)", false,
             [](Settings& s, Texts t) { return assign_number(s.store.requests, t[0]); },
             [](const Settings& s) { return json(static_cast<std::uint32_t>(s.store.requests)); }},
+    Setting{"checkpoint", "DIR[=MOUNT]",
+            "a directory, or s3://BUCKET/PREFIX, for checkpoints: programs write below MOUNT (DIR itself) at "
+            "local speed, servers bring it to DIR; may be repeated",
+            true, [](Settings& s, Texts t) { return assign_checkpoints(s.checkpoints.mounts, t); },
+            [](const Settings& s) { return checkpoints_json(s); }},
+    Setting{"fsync", "MODE",
+            "what fsync of a checkpoint's file waits for: nothing, as it outlives the process (process), a "
+            "copy on another node (partner), or DIR (durable)",
+            false, [](Settings& s, Texts t) { return assign_named(s.checkpoints.fsync, t[0], kFsyncModes); },
+            [](const Settings& s) { return name_of(s.checkpoints.fsync, kFsyncModes); }},
+    Setting{"partners", "N",
+            "other nodes that keep a copy of a closed checkpoint file until it is in DIR (0 to 2)", false,
+            [](Settings& s, Texts t) {
+              return assign_number_between(s.checkpoints.partners, t[0], 0, kPartnersMax);
+            },
+            [](const Settings& s) { return json(s.checkpoints.partners); }},
+    Setting{"checkpoint-capacity", "SIZE",
+            "bytes of checkpoints each node may hold (0: half of what is free above the floor)", false,
+            [](Settings& s, Texts t) { return assign_size(s.checkpoints.capacity_bytes, t[0]); },
+            [](const Settings& s) { return json(s.checkpoints.capacity_bytes); }},
+    Setting{"checkpoint-full", "MODE",
+            "above that, writers wait until some is in DIR (wait), or new files are made there (direct)",
+            false,
+            [](Settings& s, Texts t) { return assign_named(s.checkpoints.when_full, t[0], kFullModes); },
+            [](const Settings& s) { return name_of(s.checkpoints.when_full, kFullModes); }},
+    Setting{"checkpoint-last", "GLOB",
+            "names that come to DIR after everything written before them, also in other directories; may be "
+            "repeated",
+            true,
+            [](Settings& s, Texts t) {
+              s.checkpoints.last.assign(t.begin(), t.end());
+              return Status();
+            },
+            [](const Settings& s) { return json(s.checkpoints.last); }},
+    Setting{"drain-bandwidth", "RATE", "bytes a second brought to DIR by all nodes together (0: no limit)",
+            false, [](Settings& s, Texts t) { return assign_rate(s.checkpoints.bandwidth_bytes, t[0]); },
+            [](const Settings& s) { return json(s.checkpoints.bandwidth_bytes); }},
+    Setting{"drain-threads", "N", "threads of each node that bring files to a DIR", false,
+            [](Settings& s, Texts t) {
+              return assign_number_between(s.checkpoints.threads, t[0], 1, kDrainThreadsMax);
+            },
+            [](const Settings& s) { return json(s.checkpoints.threads); }},
+    Setting{"drain-deadline", "SECONDS",
+            "from a signal that ends the run, or the command's end, on: what is not in DIR by then stays in "
+            "the buffers (0: no deadline; auto: when the Slurm job's time is over)",
+            false, [](Settings& s, Texts t) { return assign_automatic(s.checkpoints.deadline_s, t[0]); },
+            [](const Settings& s) {
+              return s.checkpoints.deadline_s ? json(*s.checkpoints.deadline_s) : json("auto");
+            }},
     Setting{"report", "FILE", "write what was read from where to FILE, as JSON", false,
             [](Settings& s, Texts t) {
               s.report = path_of(t[0]);

@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/result.hpp"
+#include "config/checkpoint_settings.hpp"
 #include "config/stage_spec.hpp"
 #include "config/store_settings.hpp"
 
@@ -42,6 +43,7 @@ struct Settings {
   std::uint32_t server_timeout_s = 10;
   std::uint32_t restarts = 10;  // in a row; 0: servers that died stay dead
   StoreSettings store;
+  CheckpointSettings checkpoints;
   std::string report;
   bool quiet = false;
   bool verbose = false;

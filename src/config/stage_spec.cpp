@@ -86,7 +86,7 @@ Result<StageSpec> parse_stage(std::string_view text, const std::string& working_
   }
   if (origin.empty()) {
     return Error{Code::bad_argument,
-                 fmt::format("'{}' names no origin (it is empty) write ORIGIN or ORIGIN=/MOUNT", text)};
+                 fmt::format("'{}' names no directory (it is empty) write DIR or DIR=/MOUNT", text)};
   }
   StageSpec spec;
   // Not normalised: the kernel resolves `..` behind a link, text cannot.
@@ -101,16 +101,16 @@ Result<StageSpec> parse_stage(std::string_view text, const std::string& working_
                     : std::string(is_manifest ? kManifestPrefix : "") + working_directory + "/" + place;
   if (is_url(origin) && !separator) {
     return Error{Code::bad_argument,
-                 fmt::format("'{}' has no mount (it is not a directory) write ORIGIN=/MOUNT", text)};
+                 fmt::format("'{0}' has no mount (it is not a directory) write {0}=/MOUNT", text)};
   }
   spec.mount = absolute_path(mount, working_directory);
   if (spec.mount == "/") {
     return Error{Code::bad_argument,
-                 fmt::format("cannot stage '{}' at / (everything would be below it)", text)};
+                 fmt::format("'{}' cannot be mounted at / (everything would be below it)", text)};
   }
   if (spec.mount.size() >= kMountBytesMax || spec.origin.size() >= kMountBytesMax) {
     return Error{Code::bad_argument,
-                 fmt::format("cannot stage '{}' (a path above {} bytes)", text, kMountBytesMax - 1)};
+                 fmt::format("'{}' cannot be mounted (a path above {} bytes)", text, kMountBytesMax - 1)};
   }
   return spec;
 }
