@@ -46,24 +46,6 @@ Status check_buffer_directory(const std::string& directory) {
   return {};
 }
 
-Result<UniqueFd> open_directory(int at, const char* name, const std::string& what) {
-  UniqueFd fd(::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd.valid()) {
-    return errno == ENOTDIR || errno == ELOOP
-               ? Error{Code::permission, what + " is not a directory of our own (refusing to use it)", errno}
-               : error_from_errno("cannot open " + what);
-  }
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) {
-    return error_from_errno("cannot stat " + what);
-  }
-  if (info.st_uid != ::geteuid()) {
-    return Error{Code::permission,
-                 what + " belongs to another user (refusing to use it) choose another directory"};
-  }
-  return fd;
-}
-
 Status make_subdirectory(int at, const char* name, const std::string& what) {
   if (::mkdirat(at, name, 0700) != 0 && errno != EEXIST) {
     return error_from_errno("cannot create " + what);
@@ -77,7 +59,7 @@ Status make_subdirectories(int objects, const std::string& objects_path) {
     std::snprintf(name, sizeof name, "%02x", i & 0xffU);
     const std::string what = objects_path + "/" + name;
     FOREBAY_TRY(make_subdirectory(objects, name, what));
-    FOREBAY_TRY(open_directory(objects, name, what));
+    FOREBAY_TRY(open_own_directory(objects, name, what));
   }
   return {};
 }
@@ -144,7 +126,7 @@ void sweep_slots(const std::string& directory, const std::string& mine) {
     if (path == mine) {
       continue;
     }
-    const auto root = open_directory(AT_FDCWD, path.c_str(), path);
+    const auto root = open_own_directory(AT_FDCWD, path.c_str(), path);
     if (!root.ok()) {
       continue;
     }
@@ -222,7 +204,7 @@ Result<BufferDirectory> BufferDirectory::open_slot(const std::string& root_path,
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     FOREBAY_TRY(make_private_directory(root_path));
     BufferDirectory result;
-    FOREBAY_ASSIGN(root, open_directory(AT_FDCWD, root_path.c_str(), root_path));
+    FOREBAY_ASSIGN(root, open_own_directory(AT_FDCWD, root_path.c_str(), root_path));
     result.root_ = std::move(root);
     auto lock = take_lock(result.root_.get(), root_path + "/lock", wait);
     // Whoever held it may have removed it all before giving it up.
@@ -282,7 +264,7 @@ Result<bool> BufferDirectory::restore() const {
 
 Result<UniqueFd> BufferDirectory::make_objects() const {
   FOREBAY_TRY(make_subdirectory(root_.get(), "objects", objects_path_));
-  FOREBAY_ASSIGN(objects, open_directory(root_.get(), "objects", objects_path_));
+  FOREBAY_ASSIGN(objects, open_own_directory(root_.get(), "objects", objects_path_));
   FOREBAY_TRY(make_subdirectories(objects.get(), objects_path_));
   return objects;
 }

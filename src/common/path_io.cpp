@@ -72,6 +72,24 @@ Status make_private_directory(const std::string& path) {
   return {};
 }
 
+Result<UniqueFd> open_own_directory(int at, const char* name, const std::string& what) {
+  UniqueFd fd(::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid()) {
+    return errno == ENOTDIR || errno == ELOOP
+               ? Error{Code::permission, what + " is not a directory of our own (refusing to use it)", errno}
+               : error_from_errno("cannot open " + what);
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) {
+    return error_from_errno("cannot stat " + what);
+  }
+  if (info.st_uid != ::geteuid()) {
+    return Error{Code::permission,
+                 what + " belongs to another user (refusing to use it) choose another directory"};
+  }
+  return fd;
+}
+
 Status remove_tree(const std::string& path) {
   std::error_code failed;
   std::filesystem::remove_all(path, failed);

@@ -21,6 +21,10 @@ Status write_fully_at(int fd, std::span<const std::byte> from, off_t offset, con
 // An existing one of another user or a link is refused (permission); one of ours is made private.
 Status make_private_directory(const std::string& path);
 
+// Opens the directory `name` of `at` for reading. A link, or one of another user, is refused (permission). `what` names
+// it in errors.
+Result<UniqueFd> open_own_directory(int at, const char* name, const std::string& what);
+
 // Removes `path` with all below it, following no link. A missing `path` is not an error.
 Status remove_tree(const std::string& path);
 

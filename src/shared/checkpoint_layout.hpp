@@ -90,6 +90,9 @@ inline constexpr uint32_t kJournalBegin = 1;
 inline constexpr uint32_t kJournalDone = 2;    // `about`: the begin's seq
 inline constexpr uint32_t kJournalFailed = 4;  // the same; nothing was changed
 inline constexpr uint32_t kJournalExchanged = 8;
+// The server's, of a change of names that another node made and drains: pending marks below move along, and it
+// is no mark itself.
+inline constexpr uint32_t kJournalRemote = 16;
 
 struct JournalRecord {
   uint32_t magic;
