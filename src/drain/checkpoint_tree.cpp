@@ -99,30 +99,30 @@ Result<std::optional<std::string>> CheckpointTree::unlisted_above(const std::str
   }
 }
 
-Result<NameChange> CheckpointTree::describe(const std::string& path) const {
-  NameChange change;
+Result<TreeChange> CheckpointTree::describe(const std::string& path) const {
+  TreeChange change;
   change.path = path;
-  change.kind = NameChangeKind::removed;
+  change.kind = TreeChangeKind::removed;
   const auto found = look(path);
   if (!found.ok()) {
-    return found.error().code == Code::not_found ? Result<NameChange>(std::move(change)) : found.error();
+    return found.error().code == Code::not_found ? Result<TreeChange>(std::move(change)) : found.error();
   }
   switch (found->kind) {
     case Kind::file:
-      change.kind = NameChangeKind::content;
+      change.kind = TreeChangeKind::content;
       change.attributes = attributes_of(found->info);
       break;
     case Kind::placeholder:
-      change.kind = NameChangeKind::content;
+      change.kind = TreeChangeKind::content;
       change.attributes = found->placeholder.attributes;
       break;
     case Kind::directory:
     case Kind::unlisted:
-      change.kind = NameChangeKind::directory;
+      change.kind = TreeChangeKind::directory;
       change.attributes = attributes_of(found->info);
       break;
     case Kind::symlink: {
-      change.kind = NameChangeKind::symlink;
+      change.kind = TreeChangeKind::symlink;
       change.attributes = attributes_of(found->info);
       FOREBAY_ASSIGN(spot, spot_of(path));
       FOREBAY_ASSIGN(target, read_link(spot.parent.get(), spot.name));

@@ -16,7 +16,7 @@
 #include "common/result.hpp"
 #include "drain/destination.hpp"
 #include "drain/link_target.hpp"
-#include "drain/name_change.hpp"
+#include "drain/tree_change.hpp"
 #include "drain/placeholder.hpp"
 #include "drain/store_directory.hpp"
 
@@ -41,7 +41,7 @@ class CheckpointTree {
   // are listed.
   [[nodiscard]] Result<std::optional<std::string>> unlisted_above(const std::string& path) const;
   // What is at `path`, as other nodes are told it; kind `removed` where nothing is.
-  [[nodiscard]] Result<NameChange> describe(const std::string& path) const;
+  [[nodiscard]] Result<TreeChange> describe(const std::string& path) const;
 
   // Puts what the destination has in the directory into it, besides what `hides` says and names that are
   // there, and says then that it is listed. `found_at`: its path at the destination. One that is listed
@@ -82,7 +82,7 @@ class CheckpointTree {
   // What another node, `holder`, says. Exclusively. `keeps_local(path)`: what this node has there is later.
   // Outcome: whether it took place here; not where the directory is unlisted, or has something later.
   // Codes: no_space, io_error.
-  Result<bool> follow(std::uint64_t holder, const NameChange& change,
+  Result<bool> follow(std::uint64_t holder, const TreeChange& change,
                       const std::function<bool(const std::string& path)>& keeps_local) const;
 
   // Removes the files, placeholders and symlinks that `needs` does not name, and makes unlisted the
@@ -105,13 +105,13 @@ class CheckpointTree {
   Status put(const Spot& spot, const std::string& tmp_name, const Look& over) const;
   Status add_name(int directory, const std::string& found_at, const DestinationName& name) const;
   Result<std::string> make_placeholder(const Placeholder& placeholder) const;
-  Result<bool> follow_new(std::uint64_t holder, const NameChange& change, const std::string& path,
+  Result<bool> follow_new(std::uint64_t holder, const TreeChange& change, const std::string& path,
                           const std::function<bool(const std::string& path)>& keeps_local) const;
-  Result<bool> follow_removal(const NameChange& change,
+  Result<bool> follow_removal(const TreeChange& change,
                               const std::function<bool(const std::string& path)>& keeps_local) const;
-  Result<bool> follow_rename(std::uint64_t holder, const NameChange& change,
+  Result<bool> follow_rename(std::uint64_t holder, const TreeChange& change,
                              const std::function<bool(const std::string& path)>& keeps_local) const;
-  Result<bool> follow_attributes(const NameChange& change) const;
+  Result<bool> follow_attributes(const TreeChange& change) const;
   Status clear(const std::string& path, const Look& there,
                const std::function<bool(const std::string& path)>& keeps_local) const;
 

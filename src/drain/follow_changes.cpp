@@ -43,26 +43,26 @@ Status CheckpointTree::clear(const std::string& path, const Look& there,
              : Status(error_from_errno("cannot remove " + path));
 }
 
-Result<bool> CheckpointTree::follow(std::uint64_t holder, const NameChange& change,
+Result<bool> CheckpointTree::follow(std::uint64_t holder, const TreeChange& change,
                                     const KeepsLocal& keeps_local) const {
   switch (change.kind) {
-    case NameChangeKind::content:
-    case NameChangeKind::directory:
-    case NameChangeKind::symlink:
+    case TreeChangeKind::content:
+    case TreeChangeKind::directory:
+    case TreeChangeKind::symlink:
       return follow_new(holder, change, change.path, keeps_local);
-    case NameChangeKind::removed:
+    case TreeChangeKind::removed:
       return follow_removal(change, keeps_local);
-    case NameChangeKind::renamed:
-    case NameChangeKind::exchanged:
+    case TreeChangeKind::renamed:
+    case TreeChangeKind::exchanged:
       return follow_rename(holder, change, keeps_local);
-    case NameChangeKind::attributes:
+    case TreeChangeKind::attributes:
       return follow_attributes(change);
   }
   return Error{Code::bad_argument, "a change of no known kind"};
 }
 
 // Where a directory above is missing it is made: unlisted, as nobody knows what else it has.
-Result<bool> CheckpointTree::follow_new(std::uint64_t holder, const NameChange& change,
+Result<bool> CheckpointTree::follow_new(std::uint64_t holder, const TreeChange& change,
                                         const std::string& path, const KeepsLocal& keeps_local) const {
   FOREBAY_ASSIGN(unlisted, unlisted_above(parent_of(path)));
   if (unlisted) {
@@ -81,7 +81,7 @@ Result<bool> CheckpointTree::follow_new(std::uint64_t holder, const NameChange& 
   if (!there.ok()) {
     return Error{std::move(there).error()};
   }
-  const bool directory = change.kind == NameChangeKind::directory;
+  const bool directory = change.kind == TreeChangeKind::directory;
   const bool directory_there = there->kind == Kind::directory || there->kind == Kind::unlisted;
   if (directory && directory_there) {
     return follow_attributes(change);
@@ -100,7 +100,7 @@ Result<bool> CheckpointTree::follow_new(std::uint64_t holder, const NameChange& 
     }
     *there = std::move(left);
   }
-  if (change.kind == NameChangeKind::content) {
+  if (change.kind == TreeChangeKind::content) {
     FOREBAY_TRY(place(Placeholder{holder, change.seq, change.attributes, path}, path, *there));
     return true;
   }
@@ -121,7 +121,7 @@ Result<bool> CheckpointTree::follow_new(std::uint64_t holder, const NameChange& 
   return true;
 }
 
-Result<bool> CheckpointTree::follow_removal(const NameChange& change, const KeepsLocal& keeps_local) const {
+Result<bool> CheckpointTree::follow_removal(const TreeChange& change, const KeepsLocal& keeps_local) const {
   auto there = look(change.path);
   if (!there.ok()) {
     return there.error().code == Code::not_found ? Result<bool>(false) : there.error();
@@ -137,19 +137,19 @@ Result<bool> CheckpointTree::follow_removal(const NameChange& change, const Keep
 
 // The files of this node in a directory move along. Where this node has not looked at the old name yet, the
 // new one is as if it were made.
-Result<bool> CheckpointTree::follow_rename(std::uint64_t holder, const NameChange& change,
+Result<bool> CheckpointTree::follow_rename(std::uint64_t holder, const TreeChange& change,
                                            const KeepsLocal& keeps_local) const {
-  NameChange made = change;
-  made.kind = S_ISDIR(change.attributes.mode)   ? NameChangeKind::directory
-              : S_ISLNK(change.attributes.mode) ? NameChangeKind::symlink
-                                                : NameChangeKind::content;
+  TreeChange made = change;
+  made.kind = S_ISDIR(change.attributes.mode)   ? TreeChangeKind::directory
+              : S_ISLNK(change.attributes.mode) ? TreeChangeKind::symlink
+                                                : TreeChangeKind::content;
   const auto from = look(change.path);
   if (!from.ok() && from.error().code != Code::not_found) {
     return from.error();
   }
   const bool moves = from.ok() && from->kind != Kind::absent;
   const bool moves_own = moves && (S_ISDIR(from->info.st_mode) || keeps_local(change.path));
-  if (!moves_own && change.kind == NameChangeKind::renamed) {
+  if (!moves_own && change.kind == TreeChangeKind::renamed) {
     if (moves && from->kind != Kind::placeholder) {
       FOREBAY_TRY(clear(change.path, *from, keeps_local));
     } else if (moves && from->placeholder.seq <= change.seq) {
@@ -159,7 +159,7 @@ Result<bool> CheckpointTree::follow_rename(std::uint64_t holder, const NameChang
       return true;  // It went on from there.
     }
     FOREBAY_ASSIGN(placed, follow_new(holder, made, change.second, keeps_local));
-    if (placed && made.kind == NameChangeKind::directory) {
+    if (placed && made.kind == TreeChangeKind::directory) {
       FOREBAY_TRY(make_unlisted(change.second));
     }
     return placed;
@@ -171,7 +171,7 @@ Result<bool> CheckpointTree::follow_rename(std::uint64_t holder, const NameChang
   }
   FOREBAY_ASSIGN(from_spot, spot_of(change.path));
   FOREBAY_ASSIGN(to_spot, spot_of(change.second));
-  const bool exchange = change.kind == NameChangeKind::exchanged && moves && to->kind != Kind::absent;
+  const bool exchange = change.kind == TreeChangeKind::exchanged && moves && to->kind != Kind::absent;
   if (!moves) {
     return false;
   }
@@ -185,7 +185,7 @@ Result<bool> CheckpointTree::follow_rename(std::uint64_t holder, const NameChang
   return true;
 }
 
-Result<bool> CheckpointTree::follow_attributes(const NameChange& change) const {
+Result<bool> CheckpointTree::follow_attributes(const TreeChange& change) const {
   auto there = look(change.path);
   if (!there.ok()) {
     return there.error().code == Code::not_found ? Result<bool>(false) : there.error();

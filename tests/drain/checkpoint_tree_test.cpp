@@ -89,13 +89,13 @@ BOOST_FIXTURE_TEST_CASE(a_torn_placeholder_is_seen_and_replaced, TreeLab) {
 BOOST_FIXTURE_TEST_CASE(what_is_described_is_what_is_there, TreeLab) {
   list("", {file_named("f", 6), directory_named("d"), link_named("l", "/mount/d")});
   write("own", "1234");
-  BOOST_TEST((tree.describe("f")->kind == NameChangeKind::content));
+  BOOST_TEST((tree.describe("f")->kind == TreeChangeKind::content));
   BOOST_TEST(tree.describe("f")->attributes.size == 6u);
   BOOST_TEST(tree.describe("own")->attributes.size == 4u);
-  BOOST_TEST((tree.describe("d")->kind == NameChangeKind::directory));
+  BOOST_TEST((tree.describe("d")->kind == TreeChangeKind::directory));
   BOOST_TEST(tree.describe("l")->link_target == "/mount/d");
-  BOOST_TEST((tree.describe("none")->kind == NameChangeKind::removed));
-  BOOST_TEST((tree.describe("none/below")->kind == NameChangeKind::removed));
+  BOOST_TEST((tree.describe("none")->kind == TreeChangeKind::removed));
+  BOOST_TEST((tree.describe("none/below")->kind == TreeChangeKind::removed));
 }
 
 BOOST_FIXTURE_TEST_CASE(what_is_forgotten_is_seen_as_the_destination_has_it, TreeLab) {

@@ -7,7 +7,7 @@ namespace forebay {
 namespace {
 
 using Kind = CheckpointTree::Kind;
-using ChangeKind = NameChangeKind;
+using ChangeKind = TreeChangeKind;
 using test::directory_named;
 using test::file_named;
 namespace fs = std::filesystem;
@@ -18,7 +18,7 @@ struct FollowLab : test::TreeLab {
   std::set<std::string> local;
   bool follow(ChangeKind kind, std::uint64_t seq, const std::string& path, const std::string& second = {},
               std::uint32_t mode = S_IFREG | 0600) const {
-    NameChange change{kind, seq, path, second, {}, {mode, 0, 0, 3, 5}};
+    TreeChange change{kind, seq, path, second, {}, {mode, 0, 0, 3, 5}};
     const auto followed =
         tree.follow(kHolder, change, [this](const std::string& one) { return local.contains(one); });
     BOOST_TEST_REQUIRE(followed.ok(), (followed.ok() ? "" : followed.error().text));
@@ -60,7 +60,7 @@ BOOST_FIXTURE_TEST_CASE(directories_and_links_are_made_and_removed, FollowLab) {
   BOOST_TEST(follow(ChangeKind::directory, 1, "d", {}, S_IFDIR | 0755));
   BOOST_TEST((kind("d") == Kind::directory));
   BOOST_TEST(follow(ChangeKind::content, 2, "d/f"));
-  NameChange link{ChangeKind::symlink, 3, "d/l", {}, "/mount/d/f", {S_IFLNK | 0777, 0, 0, 0, 0}};
+  TreeChange link{ChangeKind::symlink, 3, "d/l", {}, "/mount/d/f", {S_IFLNK | 0777, 0, 0, 0, 0}};
   BOOST_TEST(*tree.follow(kHolder, link, [](const std::string&) { return false; }));
   BOOST_TEST(fs::read_symlink(store.tree_path() + "/d/l").string() == store.tree_path() + "/d/f");
   // Its files are removed with it, but for what is this node's.

@@ -1,4 +1,4 @@
-// NameChange: what one node tells the others of a name of a checkpoint.
+// TreeChange: what one node tells the others of a name of a checkpoint.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace forebay {
 
-enum class NameChangeKind : std::uint16_t {
+enum class TreeChangeKind : std::uint16_t {
   content = 1,     // a regular file: new, or with new content
   directory = 2,   // made
   symlink = 3,     // made
@@ -17,10 +17,10 @@ enum class NameChangeKind : std::uint16_t {
   exchanged = 6,   // `path` and `second` have changed places
   attributes = 7,  // the same file or directory with others
 };
-inline constexpr std::uint16_t kNameChangeKinds = 7;
+inline constexpr std::uint16_t kTreeChangeKinds = 7;
 
-struct NameChange {
-  NameChangeKind kind{};
+struct TreeChange {
+  TreeChangeKind kind{};
   std::uint64_t seq = 0;
   std::string path;
   std::string second;               // renamed, exchanged
