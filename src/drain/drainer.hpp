@@ -48,13 +48,20 @@ class Drainer {
     std::string tree_path;          // absolute
     std::string mount;              // for symlinks and messages
     std::string tag;                // 16 hex digits: of this node and store
+    std::uint64_t holder = 0;       // holder_hash of this node: decides between marks of one seq
     std::vector<std::string> last;  // globs (fnmatch) of names that wait for all before them
     std::uint32_t threads = 2;
     std::uint64_t bandwidth_bytes_per_s = 0;  // 0: no limit
     std::chrono::milliseconds settle{
         500};  // from a mark to its copy, so that a rename or removal behind it saves one
+    // From a failure to the next try: doubled each time, up to the second, with jitter.
+    std::chrono::milliseconds retry_first{250};
+    std::chrono::milliseconds retry_max{30'000};
+    // Reads the journal to its end and notes it all. Called without locks when the tree is not what is known
+    // of it, so that what was begun before is known before it is judged.
+    std::function<void()> catch_up;
     // A mark was published (durable, or gone from the tree before its turn): to be told to journal, partners,
-    // peers.
+    // peers. The path is the one it had when it was marked, which a rename behind it does not change.
     std::function<void(const std::string& path, std::uint64_t seq)> on_published;
     // The content of a closed file was read whole; false: it is not what it should be (corrupt), do not
     // publish it.
@@ -67,6 +74,9 @@ class Drainer {
 
   // This node's journal, in its order; at a start all of it (before start()).
   void note(const JournalEntry& entry);
+  // The journal was locked exclusively after all that was noted: whoever began a change of names and did not
+  // end it is gone, and the tree says what became of it. start() implies it.
+  void begun_ended();
   // Marks of other nodes, for the order: not drained here.
   void note_remote(std::uint64_t holder, const std::string& path, std::uint64_t seq);
   void remote_published(std::uint64_t holder, const std::string& path, std::uint64_t seq);
@@ -114,7 +124,9 @@ class Drainer {
   // Marks as a journal would have them, to rewrite it: what is not durable yet.
   [[nodiscard]] std::vector<JournalEntry> pending_entries() const;
 
-  // Publishes the file as it is now under its present name, also while it is open. Blocks.
+  // Publishes the file as it is now under its present name, also while it is open, behind what was closed
+  // before it in its directory. Blocks until it is durable. Codes: not_found; those of the destination, when
+  // it refused this or what has to be there before.
   Status publish_now(const std::string& path);
 
  private:

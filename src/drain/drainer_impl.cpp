@@ -1,0 +1,568 @@
+#include "drain/drainer_impl.hpp"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "common/log.hpp"
+#include "drain/tree_path.hpp"
+
+namespace forebay {
+namespace {
+
+constexpr std::chrono::milliseconds kTick{50};  // while anything is pending
+constexpr std::chrono::milliseconds kIdle{1000};
+constexpr std::chrono::milliseconds kLookAgain{20};
+constexpr std::size_t kWaveMax = 256;
+constexpr std::size_t kDurableKeptMax = 1024;
+// From `opened` in the journal to the open itself: a file without a writer until then is not believed.
+constexpr std::chrono::milliseconds kOpenTakes{2000};
+constexpr std::chrono::milliseconds kOpenTakesUrgent{200};
+
+void be_in_background() {
+  constexpr int kWhoProcess = 1;
+  constexpr int kBestEffort = 2 << 13;
+  constexpr int kLeast = 7;
+  static_cast<void>(::syscall(SYS_ioprio_set, kWhoProcess, 0, kBestEffort | kLeast));
+}
+
+// The kernel sends it when a lease is to be let go, and it would end the process.
+void ignore_sigio() {
+  struct sigaction now {};
+  if (::sigaction(SIGIO, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) {
+    ::signal(SIGIO, SIG_IGN);
+  }
+}
+
+}  // namespace
+
+Drainer::Impl::Impl(Destination& destination, Options options)
+    : options_(std::move(options)),
+      queue_({options_.holder, options_.last, options_.settle}),
+      rate_(options_.bandwidth_bytes_per_s),
+      bandwidth_(options_.bandwidth_bytes_per_s),
+      destination_(destination),
+      mirror_(destination, {options_.tree_fd,
+                            {options_.tree_path, options_.mount,
+                             destination.is_posix() ? destination.canonical_name() : ""},
+                            options_.tag}),
+      random_(std::random_device{}()) {
+  ignore_sigio();
+}
+
+Drainer::Impl::~Impl() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (auto& thread : threads_) {
+    thread.join();
+  }
+}
+
+void Drainer::Impl::start() {
+  begun_ended();
+  for (std::uint32_t i = 0; i < std::max<std::uint32_t>(1, options_.threads); ++i) {
+    threads_.emplace_back([this] { copy_work(); });
+  }
+  threads_.emplace_back([this] { publish_work(); });
+}
+
+void Drainer::Impl::begun_ended() {
+  std::vector<JournalEntry> begun;
+  {
+    const std::lock_guard lock(mutex_);
+    begun = queue_.begun();
+  }
+  for (const JournalEntry& entry : begun) {
+    auto how = DrainQueue::Begun::happened;  // a mark of a name that did not change does no harm
+    std::vector<DrainQueue::Also> all;
+    if (entry.kind == JournalKind::renamed) {
+      const auto from = mirror_.look(entry.path);
+      const auto to = mirror_.look(entry.second);
+      const bool from_gone = from.ok() && from->is_absent();
+      const bool to_gone = to.ok() && to->is_absent();
+      const bool exchanged = (entry.flags & kJournalExchanged) != 0;
+      how = exchanged || from_gone == to_gone ? DrainQueue::Begun::unclear
+            : from_gone                       ? DrainQueue::Begun::happened
+                                              : DrainQueue::Begun::did_not;
+      if (from_gone && to_gone) {  // moved on since: anything may be anywhere
+        if (auto found = mirror_.all_below("", "", "", 0); found.ok()) {
+          all = std::move(found).value();
+        }
+      }
+    }
+    const std::lock_guard lock(mutex_);
+    queue_.finish_begun(entry.seq, how, Clock::now());
+    for (const auto& also : all) {
+      queue_.add(also, entry.seq, entry.time_ns, Clock::now());
+    }
+  }
+  wake_.notify_all();
+  tell_ended();
+}
+
+void Drainer::Impl::wait(std::unique_lock<std::mutex>& lock) {
+  if (!stopping_) {
+    wake_.wait_for(lock, queue_.marks().empty() ? kIdle : kTick);
+  }
+}
+
+void Drainer::Impl::tell_ended() {
+  std::vector<std::pair<std::string, std::uint64_t>> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    ended = queue_.take_ended();
+  }
+  if (options_.on_published) {
+    for (const auto& [path, seq] : ended) {
+      options_.on_published(path, seq);
+    }
+  }
+}
+
+void Drainer::Impl::retry_later(const DrainMark& mark, const Error& error) {
+  const std::lock_guard lock(mutex_);
+  const auto doubled = options_.retry_first * (std::int64_t{1} << std::min<std::uint32_t>(mark.tries, 20));
+  const auto longest = std::min<std::chrono::milliseconds>(doubled, options_.retry_max);
+  const double share = std::uniform_real_distribution<double>(0.5, 1.0)(random_);
+  const auto pause = std::chrono::duration_cast<Clock::duration>(longest * share);
+  if (queue_.retry(mark.id, mark.version, error.text, Clock::now() + pause) && mark.tries == 0) {
+    log_warning("{} is not drained yet: {}", mark.path, error.text);
+  }
+}
+
+// ---- Copying.
+
+void Drainer::Impl::copy_work() {
+  be_in_background();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const auto mark = queue_.next_copy(Clock::now());
+    if (!mark) {
+      wait(lock);
+      continue;
+    }
+    lock.unlock();
+    copy_one(*mark);
+    wake_.notify_all();
+    lock.lock();
+  }
+}
+
+TreeMirror::Guards Drainer::Impl::guards_for(const DrainMark& mark) {
+  TreeMirror::Guards guards;
+  guards.rate = &rate_;
+  guards.stopping = &stopping_;
+  guards.is_wanted = [this, id = mark.id, version = mark.version] {
+    const std::lock_guard lock(mutex_);
+    return queue_.is_current(id, version);
+  };
+  if (options_.on_read) {
+    guards.accept = [this, &mark](std::uint64_t size, std::uint64_t sum) {
+      return options_.on_read(mark.path, mark.at.seq, size, sum);
+    };
+  }
+  return guards;
+}
+
+void Drainer::Impl::copy_one(const DrainMark& mark) {
+  using Outcome = TreeMirror::Copy::Outcome;
+  auto copy = mirror_.copy(mark, guards_for(mark));
+  if (!copy.ok()) {
+    retry_later(mark, copy.error());
+    return;
+  }
+  switch (copy->outcome) {
+    case Outcome::copied:
+    case Outcome::nothing: {
+      const std::lock_guard lock(mutex_);
+      if (queue_.copied(mark.id, mark.version) && copy->upload != nullptr) {
+        kept_.insert_or_assign(mark.id, Kept{mark.version, std::move(copy).value()});
+      }
+      return;
+    }
+    case Outcome::absent:
+      judge_absent(mark);
+      return;
+    case Outcome::writer: {
+      const std::lock_guard lock(mutex_);
+      queue_.reopen(mark.id, mark.version);
+      return;
+    }
+    case Outcome::superseded: {
+      const std::lock_guard lock(mutex_);
+      queue_.again(mark.id, mark.version, Clock::now());
+      return;
+    }
+    case Outcome::refused: {
+      const std::lock_guard lock(mutex_);
+      if (queue_.is_current(mark.id, mark.version)) {
+        queue_.lose(mark.source, mark.at.seq, "its content is not what was written");
+      }
+      return;
+    }
+  }
+}
+
+// Nothing is where the mark says. Either a change is on its way that will tell, or it was moved by somebody
+// whose record came before that of its close, or it is gone.
+void Drainer::Impl::judge_absent(const DrainMark& mark) {
+  if (options_.catch_up) {
+    options_.catch_up();
+  }
+  std::vector<std::string> places;
+  {
+    const std::lock_guard lock(mutex_);
+    const DrainMark* now = queue_.find(mark.id);
+    if (now == nullptr || now->version != mark.version) {
+      return;
+    }
+    if (now->source != mark.source || queue_.is_begun(mark.source)) {
+      queue_.again(mark.id, mark.version, Clock::now() + kLookAgain);
+      return;
+    }
+    places = queue_.moved_lately(mark.source);
+  }
+  std::erase_if(places, [&](const std::string& place) {
+    const auto look = mirror_.look(place);
+    return !look.ok() || look->kind != TreeLook::Kind::file;
+  });
+  const std::lock_guard lock(mutex_);
+  const DrainMark* now = queue_.find(mark.id);
+  if (now == nullptr || now->version != mark.version || now->source != mark.source) {
+    queue_.again(mark.id, mark.version, Clock::now());
+    return;
+  }
+  for (const auto& place : places) {
+    queue_.add({place, place, JournalKind::closed, "", 0, mark.bytes}, mark.at.seq, mark.time_ns,
+               Clock::now());
+  }
+  queue_.is_removal(mark.id, mark.version);
+}
+
+// ---- Publishing.
+
+void Drainer::Impl::publish_work() {
+  be_in_background();
+  while (!stopping_) {
+    const bool moved = publish_wave();
+    end_watches();
+    if (!moved) {
+      std::unique_lock lock(mutex_);
+      wait(lock);
+    }
+  }
+}
+
+bool Drainer::Impl::publish_wave() {
+  const std::lock_guard one_at_a_time(publish_mutex_);
+  std::vector<Done> wave;
+  std::set<std::uint64_t> looked_at;
+  bool moved = false;
+  while (!stopping_ && wave.size() < kWaveMax) {
+    std::optional<DrainMark> mark;
+    {
+      const std::lock_guard lock(mutex_);
+      mark = queue_.next_publish(Clock::now());
+    }
+    if (!mark) {
+      break;
+    }
+    moved = true;
+    if (nothing_closed_before(*mark, &looked_at)) {
+      publish_one(*mark, &wave);
+    } else {
+      const std::lock_guard lock(mutex_);
+      queue_.copied(mark->id, mark->version);  // not yet its turn
+    }
+  }
+  sync_wave(std::move(wave));
+  if (moved) {
+    wake_.notify_all();
+  }
+  return moved;
+}
+
+bool Drainer::Impl::publish_one(const DrainMark& mark, std::vector<Done>* wave) {
+  using Outcome = TreeMirror::Published::Outcome;
+  std::optional<Kept> kept;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = kept_.find(mark.id); found != kept_.end()) {
+      if (found->second.version == mark.version) {
+        kept = std::move(found->second);
+      }
+      kept_.erase(found);
+    }
+  }
+  auto published = mirror_.publish(mark, kept ? &kept->copy : nullptr);
+  if (!published.ok()) {
+    retry_later(mark, published.error());
+    return false;
+  }
+  if (published->outcome == Outcome::absent) {
+    judge_absent(mark);
+    return false;
+  }
+  const std::lock_guard lock(mutex_);
+  for (const auto& also : published->also) {
+    queue_.add(also, mark.at.seq, mark.time_ns, Clock::now());
+  }
+  switch (published->outcome) {
+    case Outcome::done:
+      if (queue_.published(mark.id, mark.version)) {
+        wave->push_back({mark, std::move(published->touched)});
+      }
+      return true;
+    case Outcome::copy_first:
+      queue_.again(mark.id, mark.version, Clock::now() + kLookAgain);
+      return false;
+    default:
+      queue_.retry(mark.id, mark.version, "", Clock::now());
+      return false;
+  }
+}
+
+void Drainer::Impl::sync_wave(std::vector<Done> wave) {
+  std::map<std::string, Status> synced;
+  for (const Done& done : wave) {
+    for (const auto& directory : done.touched) {
+      if (!synced.contains(directory)) {
+        synced.emplace(directory, destination_.sync_directory(directory));
+      }
+    }
+  }
+  for (const Done& done : wave) {
+    const Status* failed = nullptr;
+    for (const auto& directory : done.touched) {
+      if (!synced.at(directory).ok()) {
+        failed = &synced.at(directory);
+      }
+    }
+    if (failed != nullptr) {
+      // What was renamed may not last: it is done again, from the local copy.
+      retry_later(done.mark, failed->error());
+      continue;
+    }
+    const bool unsure = done.mark.made_by == JournalKind::opened && !done.mark.closed_hint;
+    const Stand stand = unsure ? stand_of(done.mark) : Stand{};
+    const std::lock_guard lock(mutex_);
+    if (unsure) {
+      if (queue_.watch(done.mark.id, done.mark.version)) {
+        watched_[done.mark.id] = {done.mark.version, Clock::now() + (urgent_ ? kOpenTakesUrgent : kOpenTakes),
+                                  stand.inode, stand.attributes};
+      }
+    } else if (queue_.durable(done.mark.id, done.mark.version)) {
+      ++durable_names_;
+      durable_bytes_ += done.mark.bytes;
+      durable_.push_back({done.mark.path, CheckpointState::durable, "", done.mark.bytes, done.mark.at.seq,
+                          done.mark.time_ns, done.mark.removal});
+      if (durable_.size() > kDurableKeptMax) {
+        durable_.pop_front();
+      }
+    }
+  }
+  tell_ended();
+}
+
+// ---- Open files.
+
+Drainer::Impl::Stand Drainer::Impl::stand_of(const DrainMark& mark) const {
+  Stand stand;
+  const auto look = mirror_.look(mark.source);
+  if (!look.ok()) {
+    return stand;
+  }
+  if (look->kind != TreeLook::Kind::file) {
+    stand.closed = true;  // nobody writes to it: it is what it is
+    stand.attributes = look->is_absent() ? CheckpointAttributes{} : attributes_in_tree(look->info);
+    return stand;
+  }
+  stand.inode = look->info.st_ino;
+  stand.attributes = attributes_in_tree(look->info);
+  const UniqueFd file = mirror_.open_file(*look);
+  if (!file.valid()) {
+    stand.closed = errno == EACCES;  // said when it is copied
+    return stand;
+  }
+  switch (writers_of(file.get())) {
+    case Writers::none:
+      stand.closed = true;
+      break;
+    case Writers::some:
+      break;
+    case Writers::unknown: {
+      // Without leases: closed as its program said, or nothing was written for a while.
+      timespec now{};
+      ::clock_gettime(CLOCK_REALTIME, &now);
+      const std::int64_t age = now.tv_sec * 1'000'000'000LL + now.tv_nsec - stand.attributes.mtime_ns;
+      stand.closed = mark.closed_hint || age > std::chrono::nanoseconds(kOpenTakes).count();
+      break;
+    }
+  }
+  return stand;
+}
+
+bool Drainer::Impl::close_if_ended(const DrainMark& mark) {
+  const Stand stand = stand_of(mark);
+  if (!stand.closed) {
+    return false;
+  }
+  const std::lock_guard lock(mutex_);
+  const DrainMark* now = queue_.find(mark.id);
+  if (now == nullptr || now->source != mark.source ||
+      !queue_.close(mark.id, mark.version, stand.attributes.size, Clock::now())) {
+    return false;
+  }
+  closed_.push_back({mark.source, now->at.seq, stand.attributes});
+  return true;
+}
+
+bool Drainer::Impl::nothing_closed_before(const DrainMark& mark, std::set<std::uint64_t>* looked_at) {
+  std::vector<DrainMark> open;
+  {
+    const std::lock_guard lock(mutex_);
+    open = queue_.open_before(mark);
+  }
+  bool nothing = true;
+  for (const DrainMark& other : open) {
+    if (looked_at->insert(other.id).second && close_if_ended(other)) {
+      nothing = false;
+    }
+  }
+  return nothing;
+}
+
+std::vector<Drainer::Closed> Drainer::Impl::settle_closed() {
+  std::vector<DrainMark> open;
+  {
+    const std::lock_guard lock(mutex_);
+    open = queue_.open_marks();
+  }
+  for (const DrainMark& mark : open) {
+    close_if_ended(mark);
+  }
+  std::vector<Closed> closed;
+  {
+    const std::lock_guard lock(mutex_);
+    closed = std::exchange(closed_, {});
+  }
+  wake_.notify_all();
+  return closed;
+}
+
+// Those who said that they would open a file had the time to.
+void Drainer::Impl::end_watches() {
+  std::vector<DrainMark> over;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto at = watched_.begin(); at != watched_.end();) {
+      const DrainMark* mark = queue_.find(at->first);
+      if (mark == nullptr || mark->version != at->second.version) {
+        at = watched_.erase(at);
+        continue;
+      }
+      if (at->second.until <= Clock::now()) {
+        over.push_back(*mark);
+      }
+      ++at;
+    }
+  }
+  for (const DrainMark& mark : over) {
+    const Stand stand = stand_of(mark);
+    const std::lock_guard lock(mutex_);
+    const Watched was = watched_[mark.id];
+    watched_.erase(mark.id);
+    const bool same = stand.closed && stand.inode == was.inode &&
+                      stand.attributes.size == was.attributes.size &&
+                      stand.attributes.mtime_ns == was.attributes.mtime_ns;
+    if (!same) {
+      queue_.reopen(mark.id, mark.version);
+    } else if (queue_.durable(mark.id, mark.version)) {
+      ++durable_names_;
+      durable_bytes_ += mark.bytes;
+    }
+  }
+  if (!over.empty()) {
+    tell_ended();
+  }
+}
+
+// ---- fsync that waits for the destination.
+
+Status Drainer::Impl::publish_now(const std::string& path) {
+  while (!stopping_) {
+    std::optional<DrainMark> mark;
+    bool covered = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const DrainMark* found = queue_.at_source(path)) {
+        mark = *found;
+      }
+      covered = queue_.covers(path);
+    }
+    if (!mark && !covered) {
+      FOREBAY_ASSIGN(look, mirror_.look(path));
+      return look.is_absent() ? Status(Error{Code::not_found, path + " is not there", ENOENT}) : Status();
+    }
+    if (mark && mark->lost) {
+      return Error{Code::corrupt, path + " is lost (" + mark->reason + ")", EIO};
+    }
+    if (mark && mark->phase == DrainMark::Phase::watched) {
+      return {};
+    }
+    if (mark && mark->open && !close_if_ended(*mark)) {
+      std::string reason;
+      bool its_turn = false;
+      {
+        const std::lock_guard lock(mutex_);
+        queue_.hurry(*mark);
+        its_turn = queue_.is_its_turn(*mark, &reason);
+      }
+      if (its_turn) {
+        return publish_open(*mark);
+      }
+      if (!reason.empty()) {
+        return Error{Code::io_error, "what comes before " + path + " is not durable (" + reason + ")", EIO};
+      }
+    } else if (mark) {
+      const std::lock_guard lock(mutex_);
+      queue_.hurry(*mark);
+      std::string reason = mark->tries > 0 ? mark->reason : "";
+      if (reason.empty()) {
+        static_cast<void>(queue_.is_its_turn(*mark, &reason));
+      }
+      if (!reason.empty()) {
+        return Error{Code::io_error, path + " is not durable (" + reason + ")", EIO};
+      }
+    }
+    wake_.notify_all();
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, kLookAgain);
+  }
+  return Error{Code::cancelled, path + " is not durable (the server ends)", ECANCELED};
+}
+
+Status Drainer::Impl::publish_open(const DrainMark& mark) {
+  TreeMirror::Guards guards;
+  guards.stopping = &stopping_;
+  guards.is_wanted = [] { return true; };
+  guards.also_while_written = true;
+  const std::lock_guard one_at_a_time(publish_mutex_);
+  FOREBAY_ASSIGN(copy, mirror_.copy(mark, guards));
+  if (copy.outcome != TreeMirror::Copy::Outcome::copied) {
+    return Error{Code::not_found, mark.source + " is no file any more", ENOENT};
+  }
+  FOREBAY_ASSIGN(published, mirror_.publish(mark, &copy));
+  for (const auto& directory : published.touched) {
+    FOREBAY_TRY(destination_.sync_directory(directory));
+  }
+  return {};
+}
+
+}  // namespace forebay

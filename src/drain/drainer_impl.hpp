@@ -1,0 +1,107 @@
+// The threads behind a Drainer.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "drain/drain_queue.hpp"
+#include "drain/drainer.hpp"
+#include "drain/tree_mirror.hpp"
+
+namespace forebay {
+
+// Copiers bring content to temporary names, one publisher gives it its name when it is its turn. `mutex_` is
+// held for no I/O and no callback; `publish_mutex_`, taken first, makes publishing one at a time.
+class Drainer::Impl {
+ public:
+  Impl(Destination& destination, Options options);
+  ~Impl();
+
+  void start();
+  void begun_ended();
+  std::vector<Closed> settle_closed();
+  Status publish_now(const std::string& path);
+  // Changes the queue, and has the threads look.
+  template <typename Change>
+  void change(Change how) {
+    {
+      const std::lock_guard lock(mutex_);
+      how(queue_);
+    }
+    wake_.notify_all();
+    tell_ended();
+  }
+
+  std::vector<CheckpointName> names(std::size_t durable_max) const;
+  bool is_durable(const std::vector<std::string>& paths, std::uint64_t seq) const;
+  Totals totals() const;
+
+  const Options options_;
+  mutable std::mutex mutex_;
+  DrainQueue queue_;  // mutex_
+  RateLimit rate_;
+  std::atomic<std::uint64_t> bandwidth_;
+  std::atomic<bool> urgent_ = false;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Kept {
+    std::uint64_t version;
+    TreeMirror::Copy copy;
+  };
+  struct Done {
+    DrainMark mark;
+    std::vector<std::string> touched;
+  };
+  struct Watched {
+    std::uint64_t version;
+    Clock::time_point until;
+    std::uint64_t inode;
+    CheckpointAttributes attributes;
+  };
+  // What settle looks at of a file that may be open.
+  struct Stand {
+    bool closed = false;
+    std::uint64_t inode = 0;
+    CheckpointAttributes attributes;
+  };
+
+  void copy_work();
+  void publish_work();
+  void wait(std::unique_lock<std::mutex>& lock);
+  void copy_one(const DrainMark& mark);
+  TreeMirror::Guards guards_for(const DrainMark& mark);
+  bool publish_wave();
+  bool publish_one(const DrainMark& mark, std::vector<Done>* wave);
+  void sync_wave(std::vector<Done> wave);
+  void end_watches();
+  // Whether the mark was not changed by it: no open file before it was found closed.
+  bool nothing_closed_before(const DrainMark& mark, std::set<std::uint64_t>* looked_at);
+  Stand stand_of(const DrainMark& mark) const;
+  bool close_if_ended(const DrainMark& mark);
+  void judge_absent(const DrainMark& mark);
+  void retry_later(const DrainMark& mark, const Error& error);
+  void tell_ended();
+  Status publish_open(const DrainMark& mark);
+
+  Destination& destination_;
+  TreeMirror mirror_;
+  std::mutex publish_mutex_;
+  std::condition_variable wake_;
+  std::atomic<bool> stopping_ = false;
+  std::map<std::uint64_t, Kept> kept_;        // mutex_; copied, by mark
+  std::map<std::uint64_t, Watched> watched_;  // mutex_
+  std::vector<Closed> closed_;                // mutex_; not told yet
+  std::deque<CheckpointName> durable_;        // mutex_; the latest
+  std::uint64_t durable_names_ = 0;           // mutex_
+  std::uint64_t durable_bytes_ = 0;           // mutex_
+  std::minstd_rand random_;                   // mutex_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace forebay
