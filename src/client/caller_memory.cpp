@@ -56,9 +56,8 @@ bool is_readable(const char* text) {
     return false;
   }
   // A path near the end of its page may go on in the next.
-  constexpr uintptr_t kNear = 256;
   const uintptr_t left = kPageBytes - address % kPageBytes;
-  return left >= kNear || memchr(text, 0, left) != nullptr || can_read_page_of(address + left);
+  return left >= kReadableBehind || memchr(text, 0, left) != nullptr || can_read_page_of(address + left);
 }
 
 bool is_writable(void* into, size_t bytes) {

@@ -14,16 +14,16 @@ bool is_readable(const char* text);
 // The pages known to be readable, and the usual case of is_readable() by them alone: false says nothing.
 inline constexpr uintptr_t kPageBytes = 4096;
 inline constexpr size_t kKnownPages = 64;
+inline constexpr uintptr_t kReadableBehind = 256;  // So many bytes behind what is_known_readable().
 struct KnownPages {
-  uintptr_t pages[kKnownPages];  // Page numbers, each in the slot of its last bits; 0 is empty.
+  uintptr_t pages[kKnownPages] = {1};  // Page numbers, each in the slot of its last bits; others are empty.
 };
-extern KnownPages readable_pages;
+extern KnownPages readable_pages __attribute__((visibility("hidden")));
 inline bool is_known_readable(const char* text) {
-  constexpr uintptr_t kNearEnd = kPageBytes - 256;
   const auto address = reinterpret_cast<uintptr_t>(text);
   const uintptr_t page = address / kPageBytes;
-  return __atomic_load_n(&readable_pages.pages[page % kKnownPages], __ATOMIC_RELAXED) == page && page != 0 &&
-         address % kPageBytes < kNearEnd;
+  return __atomic_load_n(&readable_pages.pages[page % kKnownPages], __ATOMIC_RELAXED) == page &&
+         address % kPageBytes <= kPageBytes - kReadableBehind;
 }
 
 // Whether `bytes` may be written at `into`. May write the first and last of them: only for what is filled

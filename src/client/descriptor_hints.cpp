@@ -81,10 +81,8 @@ void note_descriptor(const MappedSession& session, int fd, Place place) {
 }
 
 Described describe(const MappedSession& session, int fd, const struct stat& info) {
-  const ControlPage& control = *session.control;
-  const bool object = S_ISREG(info.st_mode) && info.st_dev == control.buffer_device &&
-                      (info.st_mode & 07777) == kBufferFileMode;
-  const bool directory = S_ISDIR(info.st_mode) && info.st_dev == control.tree_device;
+  const bool object = may_be_object(session, info);
+  const bool directory = may_be_directory(session, info);
   const Described foreign = {DescriptorKind::foreign, {0, kNoEntry}};
   if (!object && !directory) {
     return foreign;

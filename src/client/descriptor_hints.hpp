@@ -30,8 +30,16 @@ struct Described {
   DescriptorKind kind;
   Place place;
 };
-// `info` is the kernel's fstat of `fd`. For what is foreign this reads two words; else, without a hint, it
-// asks /proc.
+// Whether `info`, the kernel's fstat, may be that of a file or directory of ours: false of nearly all others.
+inline bool may_be_object(const MappedSession& session, const struct stat& info) {
+  return (info.st_mode & 07777) == kBufferFileMode && S_ISREG(info.st_mode) &&
+         info.st_dev == session.control->buffer_device;
+}
+inline bool may_be_directory(const MappedSession& session, const struct stat& info) {
+  return S_ISDIR(info.st_mode) && info.st_dev == session.control->tree_device;
+}
+
+// `info` is the kernel's fstat of `fd`. Without a hint this asks /proc.
 Described describe(const MappedSession& session, int fd, const struct stat& info);
 
 // Where paths relative to directory descriptor `fd` start. When the answer is `textual`, `path` is the

@@ -115,6 +115,7 @@ bool map_dataset(int directory, MappedSession* session, uint32_t k, Attempt* att
   dataset.state = StateView(state.data);
   dataset.mount = record.mount;
   dataset.mount_bytes = static_cast<uint32_t>(strlen(record.mount));
+  dataset.mount_end = dataset.mount[dataset.mount_bytes - 1];
   dataset.origin = record.origin;
   dataset.origin_bytes = static_cast<uint32_t>(strlen(record.origin));
   dataset.origin_is_posix = record.origin_is_posix != 0;

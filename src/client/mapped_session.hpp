@@ -25,6 +25,7 @@ struct MappedDataset {
   uint32_t mount_bytes;
   uint32_t origin_bytes;
   bool origin_is_posix;
+  char mount_end;  // The mount's last byte.
 };
 
 // A directory or object of a dataset.
@@ -75,8 +76,8 @@ inline void count(uint64_t& counter) {
 // The process's session, attaching it first if this is the first call; nullptr when there is none. From any
 // thread, in signal handlers too. Costs one load once it is known.
 const MappedSession* first_session();
-extern MappedSession* current_session;  // nullptr: not tried yet.
-extern MappedSession no_session;        // tried, there is none
+extern MappedSession* current_session __attribute__((visibility("hidden")));  // nullptr: not tried yet.
+extern MappedSession no_session __attribute__((visibility("hidden")));        // tried, there is none
 inline const MappedSession* session() {
   MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
   if (__builtin_expect(known == nullptr, 0)) {

@@ -1,17 +1,10 @@
 #include "client/path_filter.hpp"
 
+#include <stdint.h>
 #include <string.h>
 
-#include "client/caller_memory.hpp"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 namespace forebay {
-namespace {
 
-// The length of `path`, or -1 when "//" or "/." is somewhere in it.
 #if defined(__SSE2__)
 // Reads whole aligned blocks, which never leave a page that holds part of the path.
 __attribute__((no_sanitize("address"))) ssize_t regular_bytes(const char* path) {
@@ -50,22 +43,8 @@ ssize_t regular_bytes(const char* path) {
 }
 #endif
 
-// "/proc/..." or "/dev/...".
-bool leads_to_descriptors(const char* path) {
-  return (path[1] == 'p' && path[2] == 'r') || (path[1] == 'd' && path[2] == 'e');
-}
-
-bool is_below(const char* path, size_t bytes, const MappedDataset& dataset) {
-  const size_t mount_bytes = dataset.mount_bytes;
-  return bytes >= mount_bytes && path[mount_bytes - 1] == dataset.mount[mount_bytes - 1] &&
-         (path[mount_bytes] == '/' || path[mount_bytes] == '\0') &&
-         memcmp(path, dataset.mount, mount_bytes) == 0;
-}
-
-}  // namespace
-
 bool is_plainly_elsewhere(const MappedSession& session, const char* path) {
-  if (!(is_known_readable(path) || is_readable(path)) || path[0] != '/' || leads_to_descriptors(path)) {
+  if (path[0] != '/' || leads_to_descriptors(path)) {
     return false;
   }
   const ssize_t bytes = regular_bytes(path);
@@ -73,7 +52,9 @@ bool is_plainly_elsewhere(const MappedSession& session, const char* path) {
     return false;
   }
   for (uint32_t k = 0; k < session.dataset_count; ++k) {
-    if (is_below(path, static_cast<size_t>(bytes), session.datasets[k])) {
+    const MappedDataset& dataset = session.datasets[k];
+    if (may_be_below(path, static_cast<size_t>(bytes), dataset) &&
+        memcmp(path, dataset.mount, dataset.mount_bytes) == 0) {
       return false;
     }
   }

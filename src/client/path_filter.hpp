@@ -1,13 +1,97 @@
 // The first look at a path, which for most is the last: everything a program opens goes through here.
 #pragma once
 
+#include <fcntl.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#include "client/caller_memory.hpp"
 #include "client/mapped_session.hpp"
+#include "client/working_directory.hpp"
 
 namespace forebay {
 
-// Whether an absolute path has nothing to do with any mount, by its text alone. False when that takes a
-// closer look (path_resolver.hpp): "//" or "/." in it, a relative path, one through /proc, one that cannot be
-// read.
+// "/proc/..." or "/dev/...".
+inline bool leads_to_descriptors(const char* path) {
+  return (path[1] == 'p' && path[2] == 'r') || (path[1] == 'd' && path[2] == 'e');
+}
+
+// Whether a path of `bytes` may be below `dataset`'s mount: by a look at the mount's last byte and what is
+// behind it.
+inline bool may_be_below(const char* path, size_t bytes, const MappedDataset& dataset) {
+  const size_t mount_bytes = dataset.mount_bytes;
+  return bytes >= mount_bytes && path[mount_bytes - 1] == dataset.mount_end &&
+         (path[mount_bytes] == '/' || path[mount_bytes] == '\0');
+}
+
+// The length of `path`, or -1 when "//" or "/." is somewhere in it: that needs a look component by component.
+ssize_t regular_bytes(const char* path);
+
+// The same for a path that is_known_readable(); -1 also when it is too long to be sure to stay in the page.
+#if defined(__SSE2__)
+__attribute__((no_sanitize("address"))) inline ssize_t regular_bytes_quickly(const char* path) {
+  constexpr size_t kBlock = sizeof(__m128i);
+  const __m128i slashes = _mm_set1_epi8('/');
+  const __m128i ones = _mm_set1_epi8(1);
+  static_assert(('.' | 1) == '/');
+  for (size_t at = 0; at + kBlock < kReadableBehind; at += kBlock) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(path + at));
+    const __m128i next = _mm_loadu_si128(reinterpret_cast<const __m128i*>(path + at + 1));
+    const __m128i irregular =
+        _mm_and_si128(_mm_cmpeq_epi8(bytes, slashes), _mm_cmpeq_epi8(_mm_or_si128(next, ones), slashes));
+    const __m128i end = _mm_cmpeq_epi8(bytes, _mm_setzero_si128());
+    const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(irregular, end)));
+    if (found != 0) {
+      at += static_cast<unsigned>(__builtin_ctz(found));
+      return path[at] == '\0' ? static_cast<ssize_t>(at) : -1;
+    }
+  }
+  return -1;
+}
+#else
+inline ssize_t regular_bytes_quickly(const char* path) {
+  for (size_t at = 0; at < kReadableBehind; ++at) {
+    if (path[at] == '\0') {
+      return static_cast<ssize_t>(at);
+    }
+    if (path[at] == '/' && (path[at + 1] == '/' || path[at + 1] == '.')) {
+      break;
+    }
+  }
+  return -1;
+}
+#endif
+
+// Whether a path, which must be readable, has nothing to do with any mount, by its text alone. False when
+// that takes a closer look (path_resolver.hpp): "//" or "/." in it, a relative path, one through /proc.
 bool is_plainly_elsewhere(const MappedSession& session, const char* path);
+
+// Whether a path has nothing to do with any mount, for most that do not; false says nothing. In line and
+// without a call, so that the hooks need no frame: the kernel makes the processor forget where calls return
+// to, and each such miss costs as much as all of this.
+__attribute__((always_inline)) inline bool is_quickly_elsewhere(const MappedSession& session, int directory,
+                                                                const char* path) {
+  if (!is_known_readable(path)) {
+    return false;
+  }
+  const bool absolute = path[0] == '/';
+  if (absolute ? leads_to_descriptors(path)
+               : path[0] == '.' || path[0] == '\0' || directory != AT_FDCWD ||
+                     !is_working_directory_unrelated(session)) {
+    return false;
+  }
+  const ssize_t bytes = regular_bytes_quickly(path);
+  if (bytes < 0) {
+    return false;
+  }
+  for (uint32_t k = 0; absolute && k < session.dataset_count; ++k) {
+    if (may_be_below(path, static_cast<size_t>(bytes), session.datasets[k])) {
+      return false;
+    }
+  }
+  return true;
+}
 
 }  // namespace forebay

@@ -7,6 +7,7 @@
 #include "client/descriptor_hints.hpp"
 #include "client/descriptor_link.hpp"
 #include "client/descriptor_path.hpp"
+#include "client/path_filter.hpp"
 #include "client/permission.hpp"
 #include "client/working_directory.hpp"
 
@@ -16,16 +17,6 @@ namespace {
 constexpr int kLinksMax = 40;  // As the kernel's.
 // What is still to be walked, after symlinks were put in front of it.
 constexpr size_t kTextBytes = 2 * PATH_MAX;
-
-// "//", or "/." of any kind, somewhere in `path`: needs a component by component look.
-bool is_irregular(const char* path) {
-  for (; *path != '\0'; ++path) {
-    if (path[0] == '/' && (path[1] == '/' || path[1] == '.')) {
-      return true;
-    }
-  }
-  return false;
-}
 
 bool is_dots(const char* name, size_t bytes) {
   return bytes == 2 && name[0] == '.' && name[1] == '.';
@@ -141,7 +132,7 @@ MountMatch match_irregular(const MappedSession& session, const char* path, DotDo
 }
 
 MountMatch match_mount(const MappedSession& session, const char* path, bool* irregular) {
-  *irregular = is_irregular(path);
+  *irregular = regular_bytes(path) < 0;
   return *irregular ? match_irregular(session, path, DotDot::lexical) : match_regular(session, path);
 }
 
@@ -435,7 +426,7 @@ Outcome Walk::relative(Place from, const char* rest) {
 Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow,
                 Resolution* into, AsWhom whom) {
   if (path == nullptr || !is_readable(path) || *path == '\0' || session.dataset_count == 0 ||
-      session.is_rerooted()) {
+      session.is_rerooted() || is_plainly_elsewhere(session, path)) {
     return into->outcome = Outcome::libc;
   }
   Walk walk(session, follow, whom, into);

@@ -6,13 +6,7 @@
 namespace forebay {
 namespace {
 
-// Bits 62..63: 0 unknown (a number below), 1 inside (dataset in bits 32..47, entry below), 2 unrelated, 3
-// textual.
-constexpr uint32_t kTagShift = 62;
-constexpr uint64_t kUnknown = 0;
-constexpr uint64_t kInside = 1;
-constexpr uint64_t kUnrelated = 2;
-constexpr uint64_t kTextual = 3;
+using Cache = WorkingDirectoryCache;
 
 RegionOfPath ask(const MappedSession& session, char path[PATH_MAX]) {
   const ssize_t bytes = sys::getcwd(path, PATH_MAX);
@@ -28,13 +22,13 @@ RegionOfPath ask(const MappedSession& session, char path[PATH_MAX]) {
 uint64_t word_of(const RegionOfPath& region) {
   switch (region.region) {
     case Region::inside:
-      return kInside << kTagShift | uint64_t{region.place.dataset} << 32 | region.place.entry;
+      return Cache::kInside << Cache::kTagShift | uint64_t{region.place.dataset} << 32 | region.place.entry;
     case Region::unrelated:
-      return kUnrelated << kTagShift;
+      return Cache::kUnrelated << Cache::kTagShift;
     case Region::textual:
-      return kTextual << kTagShift;
+      return Cache::kTextual << Cache::kTagShift;
   }
-  return kUnknown;
+  return Cache::kUnknown;
 }
 
 }  // namespace
@@ -45,10 +39,10 @@ RegionOfPath region_of_working_directory(const MappedSession& session, char path
   }
   WorkingDirectoryCache* cache = session.working_directory;
   uint64_t word = __atomic_load_n(&cache->word, __ATOMIC_ACQUIRE);
-  switch (word >> kTagShift) {
-    case kInside:
+  switch (word >> Cache::kTagShift) {
+    case Cache::kInside:
       return {Region::inside, {static_cast<uint32_t>(word >> 32 & 0xffff), static_cast<uint32_t>(word)}};
-    case kUnrelated:
+    case Cache::kUnrelated:
       return {Region::unrelated, {0, kNoEntry}};
     default:
       break;
@@ -71,7 +65,8 @@ RegionOfPath region_of_working_directory(const MappedSession& session, char path
 void forget_working_directory(const MappedSession& session) {
   WorkingDirectoryCache* cache = session.working_directory;
   const uint64_t change = __atomic_add_fetch(&cache->changes, 1, __ATOMIC_ACQ_REL);
-  __atomic_store_n(&cache->word, kUnknown | (change & ((1ull << kTagShift) - 1)), __ATOMIC_RELEASE);
+  __atomic_store_n(&cache->word, Cache::kUnknown | (change & ((1ull << Cache::kTagShift) - 1)),
+                   __ATOMIC_RELEASE);
 }
 
 }  // namespace forebay

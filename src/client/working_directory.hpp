@@ -15,6 +15,14 @@ namespace forebay {
 
 // Zeroes: nothing known.
 struct WorkingDirectoryCache {
+  // Bits 62..63: 0 unknown (a number below), 1 inside (dataset in bits 32..47, entry below), 2 unrelated, 3
+  // textual.
+  static constexpr uint32_t kTagShift = 62;
+  static constexpr uint64_t kUnknown = 0;
+  static constexpr uint64_t kInside = 1;
+  static constexpr uint64_t kUnrelated = 2;
+  static constexpr uint64_t kTextual = 3;
+
   uint64_t word;
   uint64_t changes;  // Numbers the unknowns, so that an answer older than a change is not noted.
   int32_t process;
@@ -22,6 +30,13 @@ struct WorkingDirectoryCache {
 
 // When the answer is `textual`, `path` is the working directory's.
 RegionOfPath region_of_working_directory(const MappedSession& session, char path[PATH_MAX]);
+
+// Whether it is known to have nothing to do with any mount.
+inline bool is_working_directory_unrelated(const MappedSession& session) {
+  return __atomic_load_n(&session.working_directory->word, __ATOMIC_ACQUIRE) >>
+             WorkingDirectoryCache::kTagShift ==
+         WorkingDirectoryCache::kUnrelated;
+}
 
 // It has changed, or may have.
 void forget_working_directory(const MappedSession& session);

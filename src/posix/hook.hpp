@@ -23,14 +23,15 @@ struct RealSymbol {
 
 // Looked up at its first use. glibc's dlsym allocates only to report a failure, and every name here is in
 // libc: so this is safe in an allocator that opens files while it starts. Two threads find the same.
+__attribute__((noinline, cold)) inline void* look_up(RealSymbol* symbol) {
+  void* found = symbol->version == nullptr ? ::dlsym(RTLD_NEXT, symbol->name)
+                                           : ::dlvsym(RTLD_NEXT, symbol->name, symbol->version);
+  __atomic_store_n(&symbol->address, found, __ATOMIC_RELAXED);
+  return found;
+}
 inline void* real_address(RealSymbol* symbol) {
   void* known = __atomic_load_n(&symbol->address, __ATOMIC_RELAXED);
-  if (__builtin_expect(known == nullptr, 0)) {
-    known = symbol->version == nullptr ? ::dlsym(RTLD_NEXT, symbol->name)
-                                       : ::dlvsym(RTLD_NEXT, symbol->name, symbol->version);
-    __atomic_store_n(&symbol->address, known, __ATOMIC_RELAXED);
-  }
-  return known;
+  return __builtin_expect(known == nullptr, 0) ? look_up(symbol) : known;
 }
 
 // The function that the program would have called without us: libc's, or that of another preloaded library.
@@ -68,13 +69,20 @@ struct Failure {
   }
 };
 
+// Whether libc answers for `path` by a first look: there is no session, or no mount has to do with it. False
+// says nothing.
+__attribute__((always_inline)) inline bool is_plainly_libcs(int directory, const char* path) {
+  const MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
+  return known == &no_session || (known != nullptr && is_quickly_elsewhere(*known, directory, path));
+}
+
 // dispatch() for a path that takes more than a first look.
 template <typename Ours, typename Libc>
-__attribute__((noinline)) auto dispatch_closely(const MappedSession& here, int directory, const char* path,
-                                                Follow follow, Ours ours, Libc libc, AsWhom whom)
-    -> decltype(libc(directory, path)) {
+__attribute__((noinline)) auto dispatch_closely(int directory, const char* path, Follow follow, Ours ours,
+                                                Libc libc, AsWhom whom) -> decltype(libc(directory, path)) {
+  const MappedSession* here = session();
   Resolution resolution;
-  switch (resolve(here, directory, path, follow, &resolution, whom)) {
+  switch (here == nullptr ? Outcome::libc : resolve(*here, directory, path, follow, &resolution, whom)) {
     case Outcome::libc:
       break;
     case Outcome::elsewhere:
@@ -83,22 +91,22 @@ __attribute__((noinline)) auto dispatch_closely(const MappedSession& here, int d
     case Outcome::failed:
       return Failure{resolution.error};
     case Outcome::entry:
-      return ours(here, resolution);
+      return ours(*here, resolution);
   }
   return libc(directory, path);
 }
 
 // Who answers for a path. `ours(session, resolution)` is called for what the catalog answers;
 // `libc(directory, path)` for the rest, with the caller's own arguments or with the path that was found to be
-// meant.
+// meant. Both hold copies ([=]): where libc is called at once no variable's address is taken, and the call is
+// a jump.
 template <typename Ours, typename Libc>
 auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc libc,
               AsWhom whom = AsWhom::effective) -> decltype(libc(directory, path)) {
-  const MappedSession* here = session();
-  if (here == nullptr || is_plainly_elsewhere(*here, path)) {
+  if (is_plainly_libcs(directory, path)) {
     return libc(directory, path);
   }
-  return dispatch_closely(*here, directory, path, follow, ours, libc, whom);
+  return dispatch_closely(directory, path, follow, ours, libc, whom);
 }
 
 // For `ours` of dispatch(): what the catalog knows and the origin must answer all the same.

@@ -1,7 +1,5 @@
 // open, openat, creat and the names that fortified and 64-bit programs call.
 
-#include <stdarg.h>
-
 #include "posix/file_open.hpp"
 #include "posix/hook.hpp"
 
@@ -14,32 +12,24 @@ int __openat_2(int directory, const char* path, int flags);
 int __openat64_2(int directory, const char* path, int flags);
 }
 
-namespace {
-
-// The third argument is there only if a file may be created.
-mode_t mode_argument(int flags, va_list arguments) {
-  return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE ? va_arg(arguments, mode_t) : 0;
-}
-
-}  // namespace
-
+// `mode` is there only if a file may be created; else it is whatever was in its register, which libc does not
+// look at either. A named parameter is passed as a variadic one is, on all that Linux runs on, and leaves the
+// hook without a frame. Each hook calls libc itself where no mount is concerned: see dispatch().
 #define FOREBAY_OPEN_HOOK(name)                                                               \
-  FOREBAY_HOOK(int, name, const char* path, int flags, ...) {                                 \
-    va_list arguments;                                                                        \
-    va_start(arguments, flags);                                                               \
-    const mode_t mode = mode_argument(flags, arguments);                                      \
-    va_end(arguments);                                                                        \
+  FOREBAY_HOOK(int, name, const char* path, int flags, mode_t mode) {                         \
+    if (forebay::is_plainly_libcs(AT_FDCWD, path)) {                                          \
+      return FOREBAY_REAL(name)(path, flags, mode);                                           \
+    }                                                                                         \
     return forebay::open_file({AT_FDCWD, path, flags, mode, [](const OpenCall& call) {        \
                                  return FOREBAY_REAL(name)(call.path, call.flags, call.mode); \
                                }});                                                           \
   }
 
 #define FOREBAY_OPENAT_HOOK(name)                                                                 \
-  FOREBAY_HOOK(int, name, int directory, const char* path, int flags, ...) {                      \
-    va_list arguments;                                                                            \
-    va_start(arguments, flags);                                                                   \
-    const mode_t mode = mode_argument(flags, arguments);                                          \
-    va_end(arguments);                                                                            \
+  FOREBAY_HOOK(int, name, int directory, const char* path, int flags, mode_t mode) {              \
+    if (forebay::is_plainly_libcs(directory, path)) {                                             \
+      return FOREBAY_REAL(name)(directory, path, flags, mode);                                    \
+    }                                                                                             \
     return forebay::open_file({directory, path, flags, mode, [](const OpenCall& call) {           \
                                  return FOREBAY_REAL(name)(call.directory, call.path, call.flags, \
                                                            call.mode);                            \
@@ -48,6 +38,9 @@ mode_t mode_argument(int flags, va_list arguments) {
 
 #define FOREBAY_FORTIFIED_OPEN_HOOK(name)                                           \
   FOREBAY_HOOK(int, name, const char* path, int flags) {                            \
+    if (forebay::is_plainly_libcs(AT_FDCWD, path)) {                                \
+      return FOREBAY_REAL(name)(path, flags);                                       \
+    }                                                                               \
     return forebay::open_file({AT_FDCWD, path, flags, 0, [](const OpenCall& call) { \
                                  return FOREBAY_REAL(name)(call.path, call.flags);  \
                                }});                                                 \
@@ -55,6 +48,9 @@ mode_t mode_argument(int flags, va_list arguments) {
 
 #define FOREBAY_FORTIFIED_OPENAT_HOOK(name)                                                        \
   FOREBAY_HOOK(int, name, int directory, const char* path, int flags) {                            \
+    if (forebay::is_plainly_libcs(directory, path)) {                                              \
+      return FOREBAY_REAL(name)(directory, path, flags);                                           \
+    }                                                                                              \
     return forebay::open_file({directory, path, flags, 0, [](const OpenCall& call) {               \
                                  return FOREBAY_REAL(name)(call.directory, call.path, call.flags); \
                                }});                                                                \
@@ -62,6 +58,9 @@ mode_t mode_argument(int flags, va_list arguments) {
 
 #define FOREBAY_CREAT_HOOK(name)                                                          \
   FOREBAY_HOOK(int, name, const char* path, mode_t mode) {                                \
+    if (forebay::is_plainly_libcs(AT_FDCWD, path)) {                                      \
+      return FOREBAY_REAL(name)(path, mode);                                              \
+    }                                                                                     \
     return forebay::open_file(                                                            \
         {AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode,                              \
          [](const OpenCall& call) { return FOREBAY_REAL(name)(call.path, call.mode); }}); \
@@ -79,5 +78,5 @@ FOREBAY_CREAT_HOOK(creat)
 FOREBAY_CREAT_HOOK(creat64)
 
 // libc's own names for the same, which old programs and libraries call.
-FOREBAY_HOOK_ALIAS(int, __open, open, const char* path, int flags, ...);
-FOREBAY_HOOK_ALIAS(int, __open64, open64, const char* path, int flags, ...);
+FOREBAY_HOOK_ALIAS(int, __open, open, const char* path, int flags, mode_t mode);
+FOREBAY_HOOK_ALIAS(int, __open64, open64, const char* path, int flags, mode_t mode);

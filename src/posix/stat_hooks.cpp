@@ -33,7 +33,8 @@ bool names_descriptor(const char* path, int flags) {
 
 bool describe_ours(int fd, const struct stat& info, const MappedSession** session, Place* place) {
   *session = forebay::session();
-  if (*session == nullptr) {
+  if (*session == nullptr ||
+      !(forebay::may_be_object(**session, info) || forebay::may_be_directory(**session, info))) {
     return false;
   }
   const forebay::Described described = forebay::describe(**session, fd, info);
@@ -51,7 +52,7 @@ template <typename Libc>
 int stat_path(int directory, const char* path, struct stat* into, Follow follow, Libc libc) {
   return forebay::dispatch(
       directory, path, follow,
-      [&](const MappedSession& session, const Resolution& found) -> int {
+      [=](const MappedSession& session, const Resolution& found) -> int {
         if (!forebay::is_writable(into, sizeof *into)) {
           return Failure{EFAULT};
         }
@@ -76,9 +77,9 @@ template <typename Libc>
 int stat_at(int directory, const char* path, struct stat* into, int flags, Libc libc) {
   if (names_descriptor(path, flags)) {
     if (directory != AT_FDCWD) {
-      return stat_descriptor(directory, into, [&] { return libc(directory, path); });
+      return stat_descriptor(directory, into, [=] { return libc(directory, path); });
     }
-    return stat_path(directory, ".", into, Follow::yes, [&](int d, const char* p) { return libc(d, p); });
+    return stat_path(directory, ".", into, Follow::yes, [=](int d, const char* p) { return libc(d, p); });
   }
   return stat_path(directory, path, into, follow_of(flags), libc);
 }
@@ -90,7 +91,7 @@ int access_path(int directory, const char* path, int mode, AsWhom whom, Follow f
   }
   return forebay::dispatch(
       directory, path, follow,
-      [&](const MappedSession& session, const Resolution& found) -> int {
+      [=](const MappedSession& session, const Resolution& found) -> int {
         if ((mode & W_OK) != 0 && forebay::is_read_only(session, found.place())) {
           return Failure{EROFS};
         }
@@ -112,17 +113,17 @@ int access_path(int directory, const char* path, int mode, AsWhom whom, Follow f
 #define FOREBAY_STAT_HOOK(name, type, follow)                                          \
   FOREBAY_HOOK(int, name, const char* path, type* into) {                              \
     return stat_path(AT_FDCWD, path, reinterpret_cast<struct stat*>(into), follow,     \
-                     [&](int, const char* p) { return FOREBAY_REAL(name)(p, into); }); \
+                     [=](int, const char* p) { return FOREBAY_REAL(name)(p, into); }); \
   }
 #define FOREBAY_FSTAT_HOOK(name, type)                                    \
   FOREBAY_HOOK(int, name, int fd, type* into) {                           \
     return stat_descriptor(fd, reinterpret_cast<struct stat*>(into),      \
-                           [&] { return FOREBAY_REAL(name)(fd, into); }); \
+                           [=] { return FOREBAY_REAL(name)(fd, into); }); \
   }
 #define FOREBAY_FSTATAT_HOOK(name, type)                                                         \
   FOREBAY_HOOK(int, name, int directory, const char* path, type* into, int flags) {              \
     return stat_at(directory, path, reinterpret_cast<struct stat*>(into), flags,                 \
-                   [&](int d, const char* p) { return FOREBAY_REAL(name)(d, p, into, flags); }); \
+                   [=](int d, const char* p) { return FOREBAY_REAL(name)(d, p, into, flags); }); \
   }
 static_assert(sizeof(struct stat) == sizeof(struct stat64));
 
@@ -156,7 +157,7 @@ FOREBAY_HOOK_ALIAS(int, __fxstatat64, __fxstatat, int version, int directory, co
                    struct stat* into, int flags);
 
 FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned mask, struct statx* into) {
-  const auto libc = [&](int d, const char* p) { return FOREBAY_REAL(statx)(d, p, flags, mask, into); };
+  const auto libc = [=](int d, const char* p) { return FOREBAY_REAL(statx)(d, p, flags, mask, into); };
   if (names_descriptor(path, flags) && directory != AT_FDCWD) {
     const MappedSession* session;
     Place place;
@@ -169,7 +170,7 @@ FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned ma
   const bool here = names_descriptor(path, flags);
   return forebay::dispatch(
       directory, here ? "." : path, here ? Follow::yes : follow_of(flags),
-      [&](const MappedSession& session, const Resolution& found) -> int {
+      [=](const MappedSession& session, const Resolution& found) -> int {
         if (!forebay::is_writable(into, sizeof *into)) {
           return Failure{EFAULT};
         }
@@ -181,18 +182,18 @@ FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned ma
 
 FOREBAY_HOOK(int, access, const char* path, int mode) {
   return access_path(AT_FDCWD, path, mode, AsWhom::real, Follow::yes,
-                     [&](int, const char* p) { return FOREBAY_REAL(access)(p, mode); });
+                     [=](int, const char* p) { return FOREBAY_REAL(access)(p, mode); });
 }
 
 FOREBAY_HOOK(int, faccessat, int directory, const char* path, int mode, int flags) {
   return access_path(directory, path, mode, (flags & AT_EACCESS) != 0 ? AsWhom::effective : AsWhom::real,
                      follow_of(flags),
-                     [&](int d, const char* p) { return FOREBAY_REAL(faccessat)(d, p, mode, flags); });
+                     [=](int d, const char* p) { return FOREBAY_REAL(faccessat)(d, p, mode, flags); });
 }
 
 FOREBAY_HOOK(int, euidaccess, const char* path, int mode) {
   return access_path(AT_FDCWD, path, mode, AsWhom::effective, Follow::yes,
-                     [&](int, const char* p) { return FOREBAY_REAL(euidaccess)(p, mode); });
+                     [=](int, const char* p) { return FOREBAY_REAL(euidaccess)(p, mode); });
 }
 FOREBAY_HOOK_ALIAS(int, eaccess, euidaccess, const char* path, int mode);
 
@@ -200,11 +201,11 @@ FOREBAY_HOOK_ALIAS(int, eaccess, euidaccess, const char* path, int mode);
   FOREBAY_HOOK(int, name, const char* path, struct type* into) {                                \
     return forebay::dispatch(                                                                   \
         AT_FDCWD, path, Follow::yes,                                                            \
-        [&](const MappedSession& session, const Resolution& found) {                            \
+        [=](const MappedSession& session, const Resolution& found) {                            \
           forebay::fill_##plain(session, found.place(), reinterpret_cast<struct plain*>(into)); \
           return 0;                                                                             \
         },                                                                                      \
-        [&](int, const char* p) { return FOREBAY_REAL(name)(p, into); });                       \
+        [=](int, const char* p) { return FOREBAY_REAL(name)(p, into); });                       \
   }                                                                                             \
   FOREBAY_HOOK(int, fname, int fd, struct type* into) {                                         \
     const MappedSession* session;                                                               \
