@@ -91,6 +91,11 @@ std::vector<JournalEntry> Drainer::pending_entries() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->queue_.entries();
 }
+std::optional<PublishedFile> Drainer::published_file(const std::string& path) const {
+  const std::lock_guard lock(impl_->mutex_);
+  const auto found = impl_->published_.find(path);
+  return found == impl_->published_.end() ? std::nullopt : std::optional(found->second);
+}
 Status Drainer::publish_now(const std::string& path) {
   return impl_->publish_now(path);
 }

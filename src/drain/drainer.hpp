@@ -9,12 +9,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "common/result.hpp"
 #include "drain/destination.hpp"
 #include "drain/journal.hpp"
+#include "drain/receipt.hpp"
 
 namespace forebay {
 
@@ -123,6 +125,9 @@ class Drainer {
   [[nodiscard]] bool needs_local(const std::string& path) const;
   // Marks as a journal would have them, to rewrite it: what is not durable yet.
   [[nodiscard]] std::vector<JournalEntry> pending_entries() const;
+
+  // Of a file that was published since start(), by its path at the destination.
+  [[nodiscard]] std::optional<PublishedFile> published_file(const std::string& path) const;
 
   // Publishes the file as it is now under its present name, also while it is open, behind what was closed
   // before it in its directory. Blocks until it is durable. Codes: not_found; those of the destination, when

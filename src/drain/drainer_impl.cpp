@@ -18,9 +18,16 @@ constexpr std::chrono::milliseconds kIdle{1000};
 constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr std::size_t kWaveMax = 256;
 constexpr std::size_t kDurableKeptMax = 1024;
+constexpr std::size_t kPublishedKeptMax = 200'000;  // about 40 MB
 // From `opened` in the journal to the open itself: a file without a writer until then is not believed.
 constexpr std::chrono::milliseconds kOpenTakes{2000};
 constexpr std::chrono::milliseconds kOpenTakesUrgent{200};
+
+std::uint64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000ULL + static_cast<std::uint64_t>(now.tv_nsec);
+}
 
 void be_in_background() {
   constexpr int kWhoProcess = 1;
@@ -310,6 +317,13 @@ bool Drainer::Impl::publish_one(const DrainMark& mark, std::vector<Done>* wave) 
     return false;
   }
   const std::lock_guard lock(mutex_);
+  published_.erase(mark.path);
+  if (kept && published->outcome == Outcome::done) {
+    if (published_.size() == kPublishedKeptMax) {
+      published_.clear();
+    }
+    published_[mark.path] = {kept->copy.bytes, kept->copy.mtime_ns, kept->copy.sum, now_ns()};
+  }
   for (const auto& also : published->also) {
     queue_.add(also, mark.at.seq, mark.time_ns, Clock::now());
   }
@@ -325,6 +339,31 @@ bool Drainer::Impl::publish_one(const DrainMark& mark, std::vector<Done>* wave) 
     default:
       queue_.retry(mark.id, mark.version, "", Clock::now());
       return false;
+  }
+}
+
+void Drainer::Impl::is_durable_now(const DrainMark& mark) {
+  ++durable_names_;
+  durable_bytes_ += mark.bytes;
+  durable_.push_back(
+      {mark.path, CheckpointState::durable, "", mark.bytes, mark.at.seq, mark.time_ns, mark.removal});
+  if (durable_.size() > kDurableKeptMax) {
+    durable_.pop_front();
+  }
+  if (mark.kind == DrainMark::Kind::rename) {
+    std::vector<std::pair<std::string, PublishedFile>> moved;
+    for (auto at = published_.lower_bound(mark.from);
+         at != published_.end() && at->first.starts_with(mark.from);) {
+      if (is_at_or_below(at->first, mark.from)) {
+        moved.emplace_back(mark.path + at->first.substr(mark.from.size()), at->second);
+        at = published_.erase(at);
+      } else {
+        ++at;
+      }
+    }
+    for (auto& [path, file] : moved) {
+      published_.insert_or_assign(path, file);
+    }
   }
 }
 
@@ -358,13 +397,7 @@ void Drainer::Impl::sync_wave(std::vector<Done> wave) {
                                   stand.inode, stand.attributes};
       }
     } else if (queue_.durable(done.mark.id, done.mark.version)) {
-      ++durable_names_;
-      durable_bytes_ += done.mark.bytes;
-      durable_.push_back({done.mark.path, CheckpointState::durable, "", done.mark.bytes, done.mark.at.seq,
-                          done.mark.time_ns, done.mark.removal});
-      if (durable_.size() > kDurableKeptMax) {
-        durable_.pop_front();
-      }
+      is_durable_now(done.mark);
     }
   }
   tell_ended();
@@ -398,9 +431,7 @@ Drainer::Impl::Stand Drainer::Impl::stand_of(const DrainMark& mark) const {
       break;
     case Writers::unknown: {
       // Without leases: closed as its program said, or nothing was written for a while.
-      timespec now{};
-      ::clock_gettime(CLOCK_REALTIME, &now);
-      const std::int64_t age = now.tv_sec * 1'000'000'000LL + now.tv_nsec - stand.attributes.mtime_ns;
+      const std::int64_t age = static_cast<std::int64_t>(now_ns()) - stand.attributes.mtime_ns;
       stand.closed = mark.closed_hint || age > std::chrono::nanoseconds(kOpenTakes).count();
       break;
     }
@@ -484,8 +515,7 @@ void Drainer::Impl::end_watches() {
     if (!same) {
       queue_.reopen(mark.id, mark.version);
     } else if (queue_.durable(mark.id, mark.version)) {
-      ++durable_names_;
-      durable_bytes_ += mark.bytes;
+      is_durable_now(mark);
     }
   }
   if (!over.empty()) {

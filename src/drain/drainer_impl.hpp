@@ -43,7 +43,8 @@ class Drainer::Impl {
 
   const Options options_;
   mutable std::mutex mutex_;
-  DrainQueue queue_;  // mutex_
+  DrainQueue queue_;                                // mutex_
+  std::map<std::string, PublishedFile> published_;  // mutex_; by path at the destination
   RateLimit rate_;
   std::atomic<std::uint64_t> bandwidth_;
   std::atomic<bool> urgent_ = false;
@@ -87,6 +88,7 @@ class Drainer::Impl {
   void judge_absent(const DrainMark& mark);
   void retry_later(const DrainMark& mark, const Error& error);
   void tell_ended();
+  void is_durable_now(const DrainMark& mark);  // mutex_ is held
   Status publish_open(const DrainMark& mark);
 
   Destination& destination_;

@@ -7,6 +7,7 @@
 #include "common/log.hpp"
 #include "common/path_io.hpp"
 #include "drain/placeholder.hpp"
+#include "drain/receipt.hpp"
 #include "drain/temporary_name.hpp"
 #include "drain/tree_path.hpp"
 #include "shared/hashing.hpp"
@@ -75,19 +76,24 @@ Result<TreeMirror::Published> TreeMirror::publish(const DrainMark& mark, Copy* c
   return Published{};
 }
 
+Result<bool> TreeMirror::is_empty_directory(const std::string& path) {
+  FOREBAY_ASSIGN(names, destination_.list(path));
+  return std::all_of(names.begin(), names.end(), [](const DestinationName& name) {
+    return is_temporary_name(name.name) || name.name == kReceiptName;
+  });
+}
+
 // Takes away an empty directory that has a name which is to be something else's.
 Status TreeMirror::make_room(const std::string& path) {
   const auto there = destination_.look(path);
   if (!there.ok() || !S_ISDIR(there->attributes.mode)) {
     return {};
   }
-  FOREBAY_ASSIGN(names, destination_.list(path));
-  for (const auto& name : names) {
-    if (!is_temporary_name(name.name)) {
-      return Error{Code::io_error,
-                   path + " is a directory at the destination (with names of others in it) move them away",
-                   ENOTEMPTY};
-    }
+  FOREBAY_ASSIGN(empty, is_empty_directory(path));
+  if (!empty) {
+    return Error{Code::io_error,
+                 path + " is a directory at the destination (with names of others in it) move them away",
+                 ENOTEMPTY};
   }
   return destination_.remove(path);
 }
@@ -165,13 +171,11 @@ Result<TreeMirror::Published> TreeMirror::publish_removal(const DrainMark& mark)
     return there.error().code == Code::not_found ? Result<Published>(Published{}) : Error{there.error()};
   }
   if (S_ISDIR(there->attributes.mode)) {
-    FOREBAY_ASSIGN(names, destination_.list(mark.path));
-    for (const auto& name : names) {
-      if (!is_temporary_name(name.name)) {
-        // All that the tree had in it was removed before: this came from somebody else.
-        log_warning("{} stays at the destination (others have put names into it)", mark.path);
-        return Published{};
-      }
+    FOREBAY_ASSIGN(empty, is_empty_directory(mark.path));
+    if (!empty) {
+      // All that the tree had in it was removed before: this came from somebody else.
+      log_warning("{} stays at the destination (others have put names into it)", mark.path);
+      return Published{};
     }
   }
   FOREBAY_TRY(destination_.remove(mark.path));
@@ -454,7 +458,9 @@ Result<TreeMirror::Copy> TreeMirror::copy(const DrainMark& mark, const Guards& g
     copy.upload.reset();
     return copy;
   }
-  if (guards.accept && !guards.accept(attributes.size, XXH3_64bits_digest(&sum))) {
+  copy.bytes = copied;
+  copy.sum = XXH3_64bits_digest(&sum);
+  if (guards.accept && !guards.accept(copied, copy.sum)) {
     copy.outcome = Copy::Outcome::refused;
     copy.upload.reset();
     return copy;
@@ -463,6 +469,7 @@ Result<TreeMirror::Copy> TreeMirror::copy(const DrainMark& mark, const Guards& g
   if (guards.also_while_written) {
     as_it_is.size = copied;
   }
+  copy.mtime_ns = as_it_is.mtime_ns;
   FOREBAY_TRY(copy.upload->finish(as_it_is));
   copy.outcome = Copy::Outcome::copied;
   return copy;

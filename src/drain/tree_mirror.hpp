@@ -45,6 +45,8 @@ class TreeMirror {
     std::unique_ptr<DestinationUpload> upload;
     std::string begun_as;
     std::uint64_t bytes = 0;
+    std::int64_t mtime_ns = 0;
+    std::uint64_t sum = 0;  // XXH3-64
   };
   struct Guards {
     std::function<bool()> is_wanted;  // asked between pieces
@@ -90,6 +92,8 @@ class TreeMirror {
   Result<Published> publish_attributes(const DrainMark& mark);
   Result<Published> in_place(const DrainMark& mark);
   Status make_room(const std::string& path);
+  // But for what the drain itself put there.
+  Result<bool> is_empty_directory(const std::string& path);
 
   Destination& destination_;
   const Options options_;

@@ -19,6 +19,7 @@
 #include "drain/posix_destination.hpp"
 #include "drain/tree_path.hpp"
 #include "shared/checkpoint_layout.hpp"
+#include "shared/hashing.hpp"
 
 namespace forebay {
 
