@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""checkpoint_judge.py RECORD DESTINATION [OBSERVATIONS]: whether a destination has all that was recorded (checkpoint_record.py),
+"""checkpoint_judge.py [--plain TREE]... RECORD DESTINATION [OBSERVATIONS]: whether a destination has all that was recorded (checkpoint_record.py),
 byte for byte, and nothing else that was recorded as removed; and whether what checkpoint_observer.py saw on the way there was
 always right: only complete files under final names, no marker before its files, directories that came by one rename whole,
-pointers only to what is complete. Prints each violation."""
+pointers only to what is complete. With --plain, links and modes
+are those of what was written there. Prints each violation."""
+import argparse
 import fnmatch
 import os
 import sys
@@ -90,17 +92,43 @@ def judge_observations(acts, seen):
     return found
 
 
+def judge_kinds(plain, destination):
+    """Links and modes, of what is in both."""
+    found = []
+    for base, directories, names in os.walk(plain):
+        for name in directories + names:
+            theirs = os.path.join(base, name)
+            path = os.path.relpath(theirs, plain)
+            ours = os.path.join(destination, path)
+            if path.split("/")[0].startswith("source"):
+                continue
+            if not os.path.lexists(ours):
+                found.append(f"{path} is missing")
+            elif os.path.islink(theirs):
+                if not os.path.islink(ours) or os.readlink(ours) != os.readlink(theirs):
+                    found.append(f"the link {path} is another")
+            elif os.lstat(ours).st_mode != os.stat(theirs).st_mode:
+                found.append(f"{path} has mode {os.lstat(ours).st_mode:o} instead of {os.stat(theirs).st_mode:o}")
+    return found
+
+
 def main():
-    acts = records.read(sys.argv[1])
-    found = judge_end(acts, sys.argv[2])
-    events = 0
-    if len(sys.argv) > 3:
-        seen = records.read(sys.argv[3])
-        events = len(seen)
-        found += judge_observations(acts, seen)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plain", action="append", default=[])
+    parser.add_argument("record")
+    parser.add_argument("destination")
+    parser.add_argument("observations", nargs="?")
+    options = parser.parse_args()
+    acts = records.read(options.record)
+    found = judge_end(acts, options.destination)
+    for plain in options.plain:
+        found += judge_kinds(plain, options.destination)
+    seen = records.read(options.observations) if options.observations else []
+    found += judge_observations(acts, seen)
     files = [content for content in final_state(acts).values() if content is not None]
-    print("\n".join(dict.fromkeys(found)))
-    print(f"{len(acts)} acts, {len(files)} files at the end, {events} observations, {len(found)} violations")
+    for violation in dict.fromkeys(found):
+        print(violation)
+    print(f"{len(acts)} acts, {len(files)} files at the end, {len(seen)} observations, {len(found)} violations")
     return 1 if found or not files else 0
 
 

@@ -1,4 +1,6 @@
-"""What writers of checkpoints did, told outside of the system under test: one line of JSON an act, appended as one write.
+"""checkpoint_record.py RECORD TREE: records all files of a tree, by paths relative to its parent.
+
+What writers of checkpoints did, told outside of the system under test: one line of JSON an act, appended as one write.
 
 An act is told once the call that completed it has returned ("file": a path has this content; "whole": a directory with these
 files came by one rename), and what takes something away, or points to something, before it is begun as well ("will").
@@ -6,6 +8,7 @@ files came by one rename), and what takes something away, or points to something
 import hashlib
 import json
 import os
+import sys
 import time
 
 
@@ -57,3 +60,16 @@ class Record:
 def read(path):
     with open(path, encoding="utf-8") as file:
         return [json.loads(line) for line in file if line.endswith("\n")]
+
+
+def main():
+    record, tree = Record(sys.argv[1]), sys.argv[2].rstrip("/")
+    for base, _, names in os.walk(tree):
+        for name in names:
+            path = os.path.join(base, name)
+            if not os.path.islink(path):
+                record.file(os.path.relpath(path, os.path.dirname(tree)), sum_of(path))
+
+
+if __name__ == "__main__":
+    main()

@@ -304,13 +304,48 @@ def calls(node):
     node.compare(name)
 
 
-MANNERS = (torch_save, distributed, hdf5, arrays, tools, database, whole_directories, calls)
+def earlier(node):
+    """Files of earlier jobs, which are at the destination: they are read and listed, then some are changed."""
+    source = os.environ.get("CHECKPOINT_EARLIER")
+    if source is None:
+        return
+    if node.rank == 0:
+        shutil.copytree(source, f"{node.plain}/earlier", symlinks=True)
+    for base, directories, names in os.walk(source):
+        place = os.path.join(node.mount, "earlier", os.path.relpath(base, source))
+        if sorted(os.listdir(place)) != sorted(directories + names):
+            node.fail(f"{place} is listed as {sorted(os.listdir(place))}")
+        for name in names:
+            if records.sum_of(os.path.join(place, name)) != records.sum_of(os.path.join(base, name)):
+                node.fail(f"{os.path.join(place, name)} is not what it was")
+    node.meet("earlier-read")
+    if node.rank != 0:
+        return
+
+    def change(root):
+        with open(f"{root}/earlier/append", "ab") as file:
+            file.write(b"more of it\n")
+        write(f"{root}/earlier/new", b"in place of an earlier one\n")
+        os.replace(f"{root}/earlier/new", f"{root}/earlier/replace")
+        os.unlink(f"{root}/earlier/remove")
+        os.rename(f"{root}/earlier/move", f"{root}/earlier/moved")
+        os.rename(f"{root}/earlier/deep", f"{root}/earlier/deeper")
+    node.record.will_remove("earlier/remove")
+    node.record.will_remove("earlier/move")
+    node.record.will_remove("earlier/deep")
+    node.both(change)
+    for path in ("earlier/remove", "earlier/move", "earlier/deep"):
+        node.record.removed(path)
+    node.compare("earlier")
+
+
+MANNERS = (earlier, torch_save, distributed, hdf5, arrays, tools, database, whole_directories, calls)
 
 
 def read_all(node):
     """What every node has written is read here, wherever it is; earlier jobs' files, too."""
     node.meet("written")
-    count = 0
+    count, expected = 0, set()
     for rank in range(node.count):
         plain = os.path.join(os.path.dirname(node.plain), f"plain.{rank}")
         for base, _, names in os.walk(plain):
@@ -320,6 +355,7 @@ def read_all(node):
                     continue
                 theirs, ours = os.path.join(plain, path), os.path.join(node.mount, path)
                 count += 1
+                expected.add(path)
                 try:
                     same = (os.readlink(ours) == os.readlink(theirs) if os.path.islink(theirs) else
                             records.sum_of(ours) == records.sum_of(theirs) and
@@ -328,6 +364,9 @@ def read_all(node):
                         node.fail(f"{path} of node {rank} is not what was written")
                 except OSError as error:
                     node.fail(f"{path} of node {rank} cannot be read: {error}")
+    listed = {os.path.relpath(os.path.join(base, name), node.mount) for base, _, names in os.walk(node.mount) for name in names}
+    if listed != expected:
+        node.fail(f"listed too much: {sorted(listed - expected)[:9]}, too little: {sorted(expected - listed)[:9]}")
     print(f"node {node.rank} read {count} files of all nodes")
     node.meet("read")
 
