@@ -11,7 +11,7 @@ from lab import Failure, is_gone, processes, read_proc, send
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../system"))
 import checkpoint_record as records
 
-START_S, END_S = 120, 180
+START_S, END_S = 120, 120
 
 
 def wait(what, holds, seconds):
