@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "client/checkpoint_bring.hpp"
 #include "client/mapped_session.hpp"
 #include "client/object_open.hpp"
 #include "client/path_resolver.hpp"
@@ -43,6 +44,11 @@ int forebay_where(const char* path) {
         return FOREBAY_LOCAL;
       }
       return forebay::fits_nowhere(*session, found.place()) ? FOREBAY_AT_ORIGIN : FOREBAY_REMOTE;
+    case Outcome::checkpoint:
+      if (found.mode == 0) {
+        return -ENOENT;
+      }
+      return forebay::is_placeholder_mode(found.mode) ? FOREBAY_REMOTE : FOREBAY_LOCAL;
     case Outcome::libc:
     case Outcome::elsewhere:
       break;
@@ -57,8 +63,13 @@ int forebay_fetch(const char* path) {
   }
   const MappedSession* session = forebay::session();
   Resolution found;
-  if (where != FOREBAY_REMOTE ||
-      forebay::resolve(*session, AT_FDCWD, path, forebay::Follow::yes, &found) != Outcome::entry) {
+  const Outcome outcome = where != FOREBAY_REMOTE
+                              ? Outcome::libc
+                              : forebay::resolve(*session, AT_FDCWD, path, forebay::Follow::yes, &found);
+  if (outcome == Outcome::checkpoint) {
+    return forebay::bring_content(*session, &found, forebay::CheckpointBring::content) == 0 ? 0 : -EAGAIN;
+  }
+  if (outcome != Outcome::entry) {
     return -EINVAL;
   }
   if (forebay::judge(*session, found.place(), R_OK, forebay::AsWhom::effective) ==

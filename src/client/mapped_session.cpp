@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/checkpoint_placeholder.hpp"
 #include "client/descriptor_hints.hpp"
 #include "client/system_call.hpp"
 #include "client/working_directory.hpp"
@@ -34,12 +35,14 @@ struct Attempt {
   Mapping catalogs[kDatasetsMax];
   Mapping states[kDatasetsMax];
   Mapping hints;
+  Mapping identities;
   Mapping working_directory;
 
   void drop() {
     session.drop();
     control.drop();
     hints.drop();
+    identities.drop();
     working_directory.drop();
     for (uint32_t k = 0; k < kDatasetsMax; ++k) {
       catalogs[k].drop();
@@ -87,7 +90,8 @@ bool valid_path(const char* text, bool absolute) {
 bool valid_control(const ControlPage* control, size_t bytes) {
   if (bytes < sizeof(ControlPage) || __atomic_load_n(&control->magic, __ATOMIC_ACQUIRE) != kControlMagic ||
       control->version != kControlVersion || control->bytes != sizeof(ControlPage) ||
-      control->dataset_count > kDatasetsMax || !valid_path(control->objects_directory, true)) {
+      control->dataset_count > kDatasetsMax || control->checkpoint_count > kCheckpointsMax ||
+      !valid_path(control->objects_directory, true)) {
     return false;
   }
   const auto phase = static_cast<SessionPhase>(__atomic_load_n(&control->phase, __ATOMIC_ACQUIRE));
@@ -115,12 +119,61 @@ bool map_dataset(int directory, MappedSession* session, uint32_t k, Attempt* att
   dataset.state = StateView(state.data);
   dataset.mount = record.mount;
   dataset.mount_bytes = static_cast<uint32_t>(strlen(record.mount));
-  dataset.mount_end = dataset.mount[dataset.mount_bytes - 1];
   dataset.origin = record.origin;
   dataset.origin_bytes = static_cast<uint32_t>(strlen(record.origin));
   dataset.origin_is_posix = record.origin_is_posix != 0;
   return dataset.state.header().entry_count == dataset.catalog.header().entry_count &&
          dataset.state.header().stripe_count == dataset.catalog.header().stripe_count;
+}
+
+bool map_checkpoint(MappedSession* session, uint32_t k) {
+  constexpr char kTree[] = "/tree";
+  CheckpointRecord& record = session->control->checkpoints[k];
+  if (!valid_path(record.mount, true) || !valid_path(record.destination, record.destination_is_posix != 0) ||
+      (record.store[0] != '\0' && !valid_path(record.store, true))) {
+    return false;
+  }
+  MappedCheckpoint& checkpoint = session->checkpoints[k];
+  checkpoint.record = &record;
+  checkpoint.mount_bytes = static_cast<uint32_t>(strlen(record.mount));
+  checkpoint.destination_bytes = static_cast<uint32_t>(strlen(record.destination));
+  checkpoint.has_store = record.store[0] != '\0';
+  checkpoint.destination_is_posix = record.destination_is_posix != 0;
+  const size_t store_bytes = strlen(record.store);
+  memcpy(checkpoint.tree, record.store, store_bytes);
+  memcpy(checkpoint.tree + store_bytes, kTree, sizeof kTree);
+  checkpoint.tree_bytes = static_cast<uint32_t>(store_bytes + sizeof kTree - 1);
+  return true;
+}
+
+void add_mount(MappedSession* session, const char* text, uint32_t bytes, uint32_t dataset,
+               uint32_t checkpoint) {
+  for (uint32_t i = 0; i < session->mount_count; ++i) {
+    if (session->mounts[i].bytes == bytes && memcmp(session->mounts[i].text, text, bytes) == 0) {
+      return;
+    }
+  }
+  session->mounts[session->mount_count++] = {text, bytes, text[bytes - 1], dataset, checkpoint};
+}
+
+// Mounts before other names, so that a mount that is another's other name is the mount.
+void name_mounts(MappedSession* session) {
+  for (uint32_t k = 0; k < session->dataset_count; ++k) {
+    add_mount(session, session->datasets[k].mount, session->datasets[k].mount_bytes, k, kNoMount);
+  }
+  for (uint32_t k = 0; k < session->checkpoint_count; ++k) {
+    const MappedCheckpoint& checkpoint = session->checkpoints[k];
+    add_mount(session, checkpoint.record->mount, checkpoint.mount_bytes, kNoMount, k);
+  }
+  for (uint32_t k = 0; k < session->checkpoint_count; ++k) {
+    const MappedCheckpoint& checkpoint = session->checkpoints[k];
+    if (checkpoint.has_store) {
+      add_mount(session, checkpoint.tree, checkpoint.tree_bytes, kNoMount, k);
+    }
+    if (checkpoint.has_store && checkpoint.destination_is_posix) {
+      add_mount(session, checkpoint.record->destination, checkpoint.destination_bytes, kNoMount, k);
+    }
+  }
 }
 
 bool is_below(const char* path, size_t bytes, const char* above, size_t above_bytes) {
@@ -132,13 +185,21 @@ void compare_datasets(MappedSession* session) {
     for (uint32_t b = 0; b < session->dataset_count; ++b) {
       const MappedDataset& outer = session->datasets[a];
       const MappedDataset& inner = session->datasets[b];
-      if (is_below(inner.mount, inner.mount_bytes, outer.mount, outer.mount_bytes)) {
-        session->nested_mounts = true;
-      }
       if (a != b && (is_below(inner.origin, inner.origin_bytes, outer.origin, outer.origin_bytes) ||
                      strcmp(inner.origin, outer.origin) == 0)) {
         session->shared_origins = true;
       }
+    }
+  }
+}
+
+void compare_mounts(MappedSession* session) {
+  for (uint32_t a = 0; a < session->mount_count; ++a) {
+    for (uint32_t b = 0; b < session->mount_count; ++b) {
+      const MountName& outer = session->mounts[a];
+      const MountName& inner = session->mounts[b];
+      session->nested_mounts =
+          session->nested_mounts || is_below(inner.text, inner.bytes, outer.text, outer.bytes);
     }
   }
 }
@@ -169,7 +230,19 @@ bool fill(const char* path, Attempt* attempt) {
       return false;
     }
   }
+  session->checkpoint_count = session->control->checkpoint_count;
+  for (uint32_t k = 0; k < session->checkpoint_count; ++k) {
+    if (!map_checkpoint(session, k)) {
+      return false;
+    }
+  }
+  name_mounts(session);
   compare_datasets(session);
+  compare_mounts(session);
+  if (session->checkpoint_count != 0 && !map_memory(sizeof(KeptIdentities), &attempt->identities)) {
+    return false;
+  }
+  session->identities = static_cast<KeptIdentities*>(attempt->identities.data);
   if (!map_memory(sizeof(DescriptorHints), &attempt->hints) ||
       !map_memory(sizeof(WorkingDirectoryCache), &attempt->working_directory)) {
     return false;

@@ -25,8 +25,31 @@ struct MappedDataset {
   uint32_t mount_bytes;
   uint32_t origin_bytes;
   bool origin_is_posix;
-  char mount_end;  // The mount's last byte.
 };
+
+// A checkpoint mount (shared/checkpoint_layout.hpp). Without a store (it could not be had) what is named
+// below the mount is the destination's.
+struct MappedCheckpoint {
+  CheckpointRecord* record;
+  uint32_t mount_bytes;
+  uint32_t destination_bytes;
+  uint32_t tree_bytes;
+  bool has_store;
+  bool destination_is_posix;
+  char tree[kMountBytesMax + 8];  // <store>/tree
+};
+
+// Below which paths mean something else than to the kernel: the mounts, and other names of checkpoints'
+// trees.
+struct MountName {
+  const char* text;
+  uint32_t bytes;
+  char end;             // its last byte
+  uint32_t dataset;     // kNoMount: a checkpoint's
+  uint32_t checkpoint;  // kNoMount: a dataset's
+};
+inline constexpr uint32_t kNoMount = UINT32_MAX;
+inline constexpr uint32_t kMountNamesMax = kDatasetsMax + 3 * kCheckpointsMax;
 
 // A directory or object of a dataset.
 struct Place {
@@ -35,6 +58,7 @@ struct Place {
 };
 
 struct DescriptorHints;
+struct KeptIdentities;
 struct WorkingDirectoryCache;
 
 struct MappedSession {
@@ -47,7 +71,12 @@ struct MappedSession {
   bool remembers_working_directory;  // working_directory is zeroed by fork.
   uint32_t rerooted;                 // atomic
   MappedDataset datasets[kDatasetsMax];
+  uint32_t checkpoint_count;
+  uint32_t mount_count;
+  MappedCheckpoint checkpoints[kCheckpointsMax];
+  MountName mounts[kMountNamesMax];
   DescriptorHints* hints;
+  KeptIdentities* identities;  // checkpoint_placeholder.hpp; only where there are checkpoints
   WorkingDirectoryCache* working_directory;
 
   const MappedDataset& dataset_of(Place place) const { return datasets[place.dataset]; }

@@ -51,10 +51,9 @@ bool is_plainly_elsewhere(const MappedSession& session, const char* path) {
   if (bytes < 0) {
     return false;
   }
-  for (uint32_t k = 0; k < session.dataset_count; ++k) {
-    const MappedDataset& dataset = session.datasets[k];
-    if (may_be_below(path, static_cast<size_t>(bytes), dataset) &&
-        memcmp(path, dataset.mount, dataset.mount_bytes) == 0) {
+  for (uint32_t i = 0; i < session.mount_count; ++i) {
+    const MountName& mount = session.mounts[i];
+    if (may_be_below(path, static_cast<size_t>(bytes), mount) && memcmp(path, mount.text, mount.bytes) == 0) {
       return false;
     }
   }

@@ -18,11 +18,10 @@ inline bool leads_to_descriptors(const char* path) {
   return (path[1] == 'p' && path[2] == 'r') || (path[1] == 'd' && path[2] == 'e');
 }
 
-// Whether a path of `bytes` may be below `dataset`'s mount: by a look at the mount's last byte and what is
-// behind it.
-inline bool may_be_below(const char* path, size_t bytes, const MappedDataset& dataset) {
-  const size_t mount_bytes = dataset.mount_bytes;
-  return bytes >= mount_bytes && path[mount_bytes - 1] == dataset.mount_end &&
+// Whether a path of `bytes` may be below `mount`: by a look at the mount's last byte and what is behind it.
+inline bool may_be_below(const char* path, size_t bytes, const MountName& mount) {
+  const size_t mount_bytes = mount.bytes;
+  return bytes >= mount_bytes && path[mount_bytes - 1] == mount.end &&
          (path[mount_bytes] == '/' || path[mount_bytes] == '\0');
 }
 
@@ -86,8 +85,8 @@ __attribute__((always_inline)) inline bool is_quickly_elsewhere(const MappedSess
   if (bytes < 0) {
     return false;
   }
-  for (uint32_t k = 0; absolute && k < session.dataset_count; ++k) {
-    if (may_be_below(path, static_cast<size_t>(bytes), session.datasets[k])) {
+  for (uint32_t i = 0; absolute && i < session.mount_count; ++i) {
+    if (may_be_below(path, static_cast<size_t>(bytes), session.mounts[i])) {
       return false;
     }
   }

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "client/caller_memory.hpp"
+#include "client/checkpoint_path.hpp"
+#include "client/checkpoint_walk.hpp"
 #include "client/descriptor_hints.hpp"
 #include "client/descriptor_link.hpp"
 #include "client/descriptor_path.hpp"
@@ -13,10 +15,6 @@
 
 namespace forebay {
 namespace {
-
-constexpr int kLinksMax = 40;  // As the kernel's.
-// What is still to be walked, after symlinks were put in front of it.
-constexpr size_t kTextBytes = 2 * PATH_MAX;
 
 bool is_dots(const char* name, size_t bytes) {
   return bytes == 2 && name[0] == '.' && name[1] == '.';
@@ -47,7 +45,7 @@ const char* skip_slashes(const char* text) {
 }
 
 struct MountMatch {
-  uint32_t dataset = UINT32_MAX;
+  const MountName* mount = nullptr;
   const char* rest = nullptr;  // without leading slash
   bool found() const { return rest != nullptr; }
 };
@@ -55,13 +53,13 @@ struct MountMatch {
 MountMatch match_regular(const MappedSession& session, const char* path) {
   MountMatch match;
   uint32_t longest = 0;
-  for (uint32_t k = 0; k < session.dataset_count; ++k) {
-    const MappedDataset& dataset = session.datasets[k];
-    if (dataset.mount_bytes > longest && strncmp(path, dataset.mount, dataset.mount_bytes) == 0) {
-      const char* rest = path + dataset.mount_bytes;
+  for (uint32_t i = 0; i < session.mount_count; ++i) {
+    const MountName& mount = session.mounts[i];
+    if (mount.bytes > longest && strncmp(path, mount.text, mount.bytes) == 0) {
+      const char* rest = path + mount.bytes;
       if (*rest == '\0' || *rest == '/') {
-        match = {k, *rest == '/' ? rest + 1 : rest};
-        longest = dataset.mount_bytes;
+        match = {&mount, *rest == '/' ? rest + 1 : rest};
+        longest = mount.bytes;
       }
     }
   }
@@ -115,7 +113,7 @@ MountMatch match_irregular(const MappedSession& session, const char* path, DotDo
       prefix[bytes] = '\0';
       const MountMatch here = match_regular(session, prefix);
       if (here.found() && *here.rest == '\0') {
-        match = {here.dataset, at + part};
+        match = {here.mount, at + part};
       } else if (match.found() && !session.nested_mounts) {
         break;
       }
@@ -160,17 +158,20 @@ class Walk {
   bool direct(Place root, const char* rest, Outcome* outcome);
   bool may_search_above(Place place) const;
   Outcome components(Place at, const char* rest);
-  bool mount_at(Place directory, const char* name, size_t bytes, Place* into) const;
+  const MountName* mount_at(Place directory, const char* name, size_t bytes) const;
+  Outcome in_checkpoint(uint32_t checkpoint, const char* rest);
   bool has_parent(uint32_t dataset) const;
   bool above_root(uint32_t dataset, const char* rest);
-  bool put_in_front(const char* text, size_t bytes, const char* rest);
+  bool put_in_front(const char* text, size_t bytes, const char* rest) {
+    return forebay::put_in_front(text_, text, bytes, rest);
+  }
 
   const MappedSession& session_;
   const Follow follow_;
   const AsWhom whom_;
   Resolution* const into_;
   int links_ = 0;
-  char text_[kTextBytes];
+  char text_[kWalkTextBytes];
 };
 
 Outcome Walk::settle(Place place) {
@@ -227,17 +228,6 @@ bool Walk::direct(Place root, const char* rest, Outcome* outcome) {
   return true;
 }
 
-// Makes text_ `text` with `rest` behind it. `rest` may be in text_.
-bool Walk::put_in_front(const char* text, size_t bytes, const char* rest) {
-  const size_t rest_bytes = strlen(rest);
-  if (bytes + rest_bytes + 1 > sizeof text_) {
-    return false;
-  }
-  memmove(text_ + bytes, rest, rest_bytes + 1);
-  memcpy(text_, text, bytes);
-  return true;
-}
-
 // Whether anything holds the mount. One that exists nowhere is its own parent, as `/` is.
 bool Walk::has_parent(uint32_t dataset) const {
   const MappedDataset& of = session_.datasets[dataset];
@@ -256,24 +246,30 @@ bool Walk::above_root(uint32_t dataset, const char* rest) {
   return put_in_front(from.mount, bytes, bytes == 0 && *rest == '\0' ? "/" : rest);
 }
 
-// Whether another dataset's mount is this name in `directory`: it hides what the catalog has there.
-bool Walk::mount_at(Place directory, const char* name, size_t bytes, Place* into) const {
+// The mount that is this name in `directory`, if there is one: it hides what the catalog has there.
+const MountName* Walk::mount_at(Place directory, const char* name, size_t bytes) const {
   PathText path;
   const ssize_t holder = mount_path(session_, directory, path.text, sizeof path.text);
   if (holder < 0 || static_cast<size_t>(holder) + 1 + bytes > sizeof path.text) {
-    return false;
+    return nullptr;
   }
   path.text[holder] = '/';
   memcpy(path.text + holder + 1, name, bytes);
   const size_t whole = static_cast<size_t>(holder) + 1 + bytes;
-  for (uint32_t k = 0; k < session_.dataset_count; ++k) {
-    if (session_.datasets[k].mount_bytes == whole &&
-        memcmp(session_.datasets[k].mount, path.text, whole) == 0) {
-      *into = Place{k, 0};
-      return true;
+  for (uint32_t i = 0; i < session_.mount_count; ++i) {
+    if (session_.mounts[i].bytes == whole && memcmp(session_.mounts[i].text, path.text, whole) == 0) {
+      return &session_.mounts[i];
     }
   }
-  return false;
+  return nullptr;
+}
+
+Outcome Walk::in_checkpoint(uint32_t checkpoint, const char* rest) {
+  if (!put_in_front("", 0, rest)) {
+    return fail(ENAMETOOLONG);
+  }
+  return walk_checkpoint(session_, checkpoint, follow_, text_, &links_, into_) ? into_->outcome
+                                                                               : absolute(text_);
 }
 
 Outcome Walk::components(Place at, const char* rest) {
@@ -300,7 +296,12 @@ Outcome Walk::components(Place at, const char* rest) {
       at.entry = session_.entry_of(at).parent;
       continue;
     }
-    if (session_.nested_mounts && mount_at(at, name, bytes, &at)) {
+    if (const MountName* mount = session_.nested_mounts ? mount_at(at, name, bytes) : nullptr;
+        mount != nullptr) {
+      if (mount->checkpoint != kNoMount) {
+        return in_checkpoint(mount->checkpoint, rest);
+      }
+      at = {mount->dataset, 0};
       continue;
     }
     const uint32_t child = session_.dataset_of(at).catalog.find_child(at.entry, name, bytes);
@@ -352,6 +353,10 @@ bool Walk::through_descriptor(const char* path, Outcome* outcome) {
   if (link.fd == AT_FDCWD) {
     char here[PATH_MAX];
     const RegionOfPath region = region_of_working_directory(session_, here);
+    if (region.region == Region::textual) {
+      *outcome = relative_to_text(here, link.rest);
+      return *outcome != Outcome::libc;
+    }
     if (region.region != Region::inside) {
       return false;
     }
@@ -361,6 +366,11 @@ bool Walk::through_descriptor(const char* path, Outcome* outcome) {
   struct stat info;
   if (sys::fstat(link.fd, &info) != 0) {
     return false;
+  }
+  TreeFile file;
+  if (find_tree_file(session_, link.fd, &file) && file.named) {
+    *outcome = put_in_front(file.text, strlen(file.text), link.rest) ? absolute(text_) : fail(ENAMETOOLONG);
+    return true;
   }
   const Described described = describe(session_, link.fd, info);
   if (described.kind == DescriptorKind::foreign ||
@@ -393,7 +403,10 @@ Outcome Walk::absolute(const char* path) {
   if (path != text_ && strnlen(path, PATH_MAX) == PATH_MAX) {
     return fail(ENAMETOOLONG);
   }
-  const Place root = {match.dataset, 0};
+  if (match.mount->checkpoint != kNoMount) {
+    return in_checkpoint(match.mount->checkpoint, match.rest);
+  }
+  const Place root = {match.mount->dataset, 0};
   if (!irregular && *match.rest != '\0' && direct(root, match.rest, &outcome)) {
     return outcome;
   }
@@ -425,7 +438,7 @@ Outcome Walk::relative(Place from, const char* rest) {
 
 Outcome resolve(const MappedSession& session, int directory, const char* path, Follow follow,
                 Resolution* into, AsWhom whom) {
-  if (path == nullptr || !is_readable(path) || *path == '\0' || session.dataset_count == 0 ||
+  if (path == nullptr || !is_readable(path) || *path == '\0' || session.mount_count == 0 ||
       session.is_rerooted() || is_plainly_elsewhere(session, path)) {
     return into->outcome = Outcome::libc;
   }

@@ -15,11 +15,12 @@ namespace forebay {
 enum class Follow { no, yes };
 
 enum class Outcome {
-  libc,       // not ours: libc, with the caller's own arguments
-  elsewhere,  // a symlink or `..` leads out of the mount: libc, with `path.text`
-  entry,      // `place`, answered from the catalog
-  origin,     // below a mount, and the origin's to answer: libc, with `path.text`
-  failed,     // `error`
+  libc,        // not ours: libc, with the caller's own arguments
+  elsewhere,   // a symlink or `..` leads out of the mount: libc, with `path.text`
+  entry,       // `place`, answered from the catalog
+  origin,      // below a mount, and the origin's to answer: libc, with `path.text`
+  checkpoint,  // below a checkpoint mount: `path.text` is the tree's, without links to follow in it
+  failed,      // `error`
 };
 
 struct Resolution {
@@ -30,6 +31,9 @@ struct Resolution {
   uint32_t entry;    // entry; origin: what stands there and is left to the origin, kNoEntry when nothing does
   uint32_t
       directory;  // entry, origin: the directory that holds the last component; kNoEntry when it is not known
+  uint32_t checkpoint;  // checkpoint: which
+  uint32_t mode;        // checkpoint: st_mode of what stands there, 0 when nothing does
+  uint32_t tree_bytes;  // checkpoint: of path.text, without a "/" or "/." the caller wrote behind it
   PathText path;
 
   Place place() const { return Place{dataset, entry}; }

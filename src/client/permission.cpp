@@ -53,14 +53,14 @@ bool has_capability(uint32_t wanted, AsWhom whom, uid_t user) {
 }
 
 // What the owner's, group's or others' bits refuse, and a capability allows all the same.
-bool is_privileged(const CatalogEntry& entry, int wanted, AsWhom whom, uid_t user) {
+bool is_privileged(uint32_t mode, int wanted, AsWhom whom, uid_t user) {
   constexpr uint32_t kOverride = 1u << CAP_DAC_OVERRIDE;
   constexpr uint32_t kReadSearch = 1u << CAP_DAC_READ_SEARCH;
-  const bool nobody_executes = (wanted & X_OK) != 0 && !S_ISDIR(entry.mode) && (entry.mode & 0111) == 0;
+  const bool nobody_executes = (wanted & X_OK) != 0 && !S_ISDIR(mode) && (mode & 0111) == 0;
   if (nobody_executes) {
     return false;
   }
-  const bool only_reads = wanted == R_OK || (S_ISDIR(entry.mode) && (wanted & W_OK) == 0);
+  const bool only_reads = wanted == R_OK || (S_ISDIR(mode) && (wanted & W_OK) == 0);
   return has_capability(only_reads ? kOverride | kReadSearch : kOverride, whom, user);
 }
 
@@ -78,13 +78,25 @@ Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom
   if (owner.uid == user) {
     bits = entry.mode >> 6;
   } else if ((entry.flags & kEntryHasXattrs) != 0) {
-    return is_privileged(entry, wanted, whom, user) ? Verdict::allowed : Verdict::ask_origin;
+    return is_privileged(entry.mode, wanted, whom, user) ? Verdict::allowed : Verdict::ask_origin;
   } else if (owner.gid == (whom == AsWhom::effective ? sys::filesystem_group() : sys::getgid()) ||
              in_groups(owner.gid)) {
     bits = entry.mode >> 3;
   }
   const bool allowed = (static_cast<unsigned>(wanted) & ~bits & 7) == 0;
-  return allowed || is_privileged(entry, wanted, whom, user) ? Verdict::allowed : Verdict::refused;
+  return allowed || is_privileged(entry.mode, wanted, whom, user) ? Verdict::allowed : Verdict::refused;
+}
+
+bool judge_mode(uint32_t mode, uid_t owner, gid_t group, int wanted, AsWhom whom) {
+  const uid_t user = whom == AsWhom::effective ? sys::filesystem_user() : sys::getuid();
+  unsigned bits = mode;
+  if (owner == user) {
+    bits = mode >> 6;
+  } else if (group == (whom == AsWhom::effective ? sys::filesystem_group() : sys::getgid()) ||
+             in_groups(group)) {
+    bits = mode >> 3;
+  }
+  return (static_cast<unsigned>(wanted) & ~bits & 7) == 0 || is_privileged(mode, wanted, whom, user);
 }
 
 bool may_search(const MappedSession& session, Place place, AsWhom whom) {

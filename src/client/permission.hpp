@@ -15,6 +15,9 @@ enum class Verdict {
 // `wanted`: R_OK, W_OK, X_OK or their sum. Mode bits, owner, groups and capabilities.
 Verdict judge(const MappedSession& session, Place place, int wanted, AsWhom whom);
 
+// The same by a mode and owners alone.
+bool judge_mode(uint32_t mode, uid_t owner, gid_t group, int wanted, AsWhom whom);
+
 // Whether the caller may look up names in directory `place`.
 bool may_search(const MappedSession& session, Place place, AsWhom whom);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "client/checkpoint_path.hpp"
 #include "client/descriptor_path.hpp"
 
 namespace forebay {
@@ -190,15 +191,44 @@ ssize_t mount_path(const MappedSession& session, Place place, char* into, size_t
   return static_cast<ssize_t>(at);
 }
 
+namespace {
+
+// Bytes of the deepest name of a checkpoint that `path` lies at or below; 0 when there is none.
+size_t below_checkpoint(const MappedSession& session, const char* path) {
+  size_t deepest = 0;
+  const char* rest;
+  for (uint32_t i = 0; i < session.mount_count; ++i) {
+    const MountName& mount = session.mounts[i];
+    if (mount.checkpoint != kNoMount && mount.bytes > deepest &&
+        starts_with(path, mount.text, mount.bytes, &rest)) {
+      deepest = mount.bytes;
+    }
+  }
+  return deepest;
+}
+
+}  // namespace
+
 RegionOfPath region_of_path(const MappedSession& session, char* path, size_t room) {
+  if (tree_to_mount(session, path, room) != 0) {
+    return {Region::textual, {0, kNoEntry}};
+  }
   const size_t bytes = strlen(path);
+  const size_t checkpoint_bytes = below_checkpoint(session, path);
   char root[kSessionPathBytesMax + 16];
   const char* rest = nullptr;
   uint32_t origin_of = session.dataset_count;
   const char* below_origin = nullptr;
-  bool textual = false;
+  bool textual = checkpoint_bytes != 0;
+  for (uint32_t i = 0; i < session.mount_count; ++i) {
+    const MountName& mount = session.mounts[i];
+    textual = textual || (mount.checkpoint != kNoMount && lies_above(path, bytes, mount.text, mount.bytes));
+  }
   for (uint32_t k = 0; k < session.dataset_count; ++k) {
     const MappedDataset& dataset = session.datasets[k];
+    if (checkpoint_bytes > dataset.origin_bytes && checkpoint_bytes > dataset.mount_bytes) {
+      continue;
+    }
     uint32_t found = kNoEntry;
     const size_t root_bytes = tree_root(session, k, root);
     if (starts_with(path, root, root_bytes, &rest)) {

@@ -203,11 +203,6 @@ int refusal_of(const Reply& reply) {
   }
 }
 
-MessageHeader header_of(MessageKind kind, size_t message_bytes) {
-  return {kMessageMagic, kMessageVersion, static_cast<uint16_t>(kind),
-          static_cast<uint32_t>(message_bytes - sizeof(MessageHeader)), 0};
-}
-
 // The object's published file in the buffer, open for reading alone.
 bool is_object(const MappedSession& session, Place place, int fd) {
   struct stat info;
@@ -258,9 +253,7 @@ StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t 
   if (answer.fd >= 0) {
     sys::close(answer.fd);
   }
-  return answer.done      ? StripeAnswer::present
-         : answer.refused ? StripeAnswer::refused
-                          : StripeAnswer::silent;
+  return answer.done ? StripeAnswer::present : answer.refused ? StripeAnswer::refused : StripeAnswer::silent;
 }
 
 void request_invalidate(const MappedSession& session, const InvalidateItem* items, uint32_t count) {
@@ -271,10 +264,18 @@ void request_invalidate(const MappedSession& session, const InvalidateItem* item
   request.header = header_of(MessageKind::invalidate, sizeof request);
   request.count = count < kInvalidatesMax ? count : kInvalidatesMax;
   memcpy(request.items, items, request.count * sizeof(InvalidateItem));
-  const Answer answer = ask(session, &request, sizeof request);
+  (void)ask_plainly(session, &request, sizeof request);
+}
+
+int ask_plainly(const MappedSession& session, const void* request, size_t bytes) {
+  const Answer answer = ask(session, request, bytes);
   if (answer.fd >= 0) {
     sys::close(answer.fd);
   }
+  const bool whole =
+      answer.refused && answer.reply.header.body_bytes == sizeof(FailedReply) - sizeof(MessageHeader);
+  const uint32_t said = whole ? answer.reply.failed.errno_value : 0;
+  return answer.done ? 0 : said > 0 && said < 4096 ? static_cast<int>(said) : EIO;
 }
 
 }  // namespace forebay

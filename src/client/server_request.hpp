@@ -25,4 +25,12 @@ StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t 
 // Best effort: the bypass bits are set already, and take effect on this node without the server.
 void request_invalidate(const MappedSession& session, const InvalidateItem* items, uint32_t count);
 
+// A message's header; `message_bytes` counts it.
+inline MessageHeader header_of(MessageKind kind, size_t message_bytes) {
+  return {kMessageMagic, kMessageVersion, static_cast<uint16_t>(kind),
+          static_cast<uint32_t>(message_bytes - sizeof(MessageHeader)), 0};
+}
+// A request that is answered by its end alone. 0; the server's errno when it refused; EIO when it was silent.
+int ask_plainly(const MappedSession& session, const void* request, size_t bytes);
+
 }  // namespace forebay

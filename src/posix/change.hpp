@@ -1,5 +1,6 @@
-// Calls that change what lies below a mount: what they make stale is bypassed first, then the origin does
-// them.
+// Calls that change what lies below a mount. Of a dataset: what they make stale is bypassed first, then the
+// origin does them. Of a checkpoint: they are done in its tree and written down in its journal
+// (checkpoint_change.hpp).
 #pragma once
 
 #include <string.h>
@@ -8,18 +9,11 @@
 #include "client/invalidation.hpp"
 #include "client/partial_hints.hpp"
 #include "client/system_call.hpp"
+#include "posix/change_kind.hpp"
+#include "posix/checkpoint_change.hpp"
 #include "posix/hook.hpp"
 
 namespace forebay {
-
-// What a call changes, besides what is behind the names it is given.
-enum class Change {
-  none,          // but the origin is where it is done
-  attributes,    // the entry itself
-  new_name,      // a name comes into its directory; refused with EEXIST when the catalog has it
-  old_name,      // a name goes from its directory
-  whole_subtree  // a name goes, with all below it
-};
 
 // Where to do a change: `directory` and `path` for libc's call.
 class ChangeTarget {
@@ -40,9 +34,10 @@ class ChangeTarget {
         session_ = nullptr;
         break;
       case Outcome::failed:
-        errno = what == Change::none || what == Change::attributes ? found_.error : found_.change_error;
+        errno = changes_names(what) ? found_.change_error : found_.error;
         return false;
       case Outcome::origin:
+      case Outcome::checkpoint:
         break;
       case Outcome::entry:
         if (!find_origin_path(what)) {
@@ -55,7 +50,10 @@ class ChangeTarget {
     return true;
   }
 
-  bool concerns_mount() const { return session_ != nullptr; }
+  // Of a dataset.
+  bool concerns_mount() const { return session_ != nullptr && !in_checkpoint(); }
+  bool in_checkpoint() const { return session_ != nullptr && found_.outcome == Outcome::checkpoint; }
+  Resolution* found() { return &found_; }
   bool is_in_catalog() const { return session_ != nullptr && found_.outcome == Outcome::entry; }
   int directory() const { return directory_; }
   const char* path() const { return path_; }
@@ -65,12 +63,12 @@ class ChangeTarget {
     if (change == Change::none) {
       return;
     }
-    if (change == Change::whole_subtree && found_.entry != kNoEntry) {
+    if ((change == Change::whole_subtree || change == Change::covered) && found_.entry != kNoEntry) {
       stale->touch_subtree(found_.place());
-    } else if (change != Change::new_name) {
+    } else if (!makes_name(change)) {
       stale->touch_entry(found_);
     }
-    if (change != Change::attributes) {
+    if (changes_names(change)) {
       stale->touch_holder(found_);
     }
   }
@@ -78,7 +76,7 @@ class ChangeTarget {
  private:
   bool find_origin_path(Change what) {
     if (!session_->dataset_of(found_.place()).origin_is_posix) {
-      errno = what == Change::new_name ? EEXIST : EROFS;
+      errno = makes_name(what) ? EEXIST : EROFS;
       return false;
     }
     if (const int error = origin_path(*session_, found_.place(), &found_.path); error != 0) {
@@ -108,8 +106,11 @@ int change(int directory, const char* path, Follow follow, Change what, Libc lib
   if (!target.find(directory, path, follow, what)) {
     return -1;
   }
+  if (target.in_checkpoint()) {
+    return change_in_checkpoint(target.in(), target.found(), what, libc);
+  }
   if (target.concerns_mount()) {
-    if (what == Change::new_name && target.is_in_catalog()) {
+    if (makes_name(what) && target.is_in_catalog()) {
       return Failure{EEXIST};
     }
     Invalidation stale(target.in());
@@ -127,12 +128,19 @@ struct NameChange {
   Change change;
 };
 template <typename Libc>
-int change_two(const NameChange& from, const NameChange& to, Libc libc) {
+int change_two(const NameChange& from, const NameChange& to, Libc libc, TwoNames how) {
   ChangeTarget first;
   ChangeTarget second;
   if (!first.find(from.directory, from.path, from.follow, from.change) ||
       !second.find(to.directory, to.path, to.follow, to.change)) {
     return -1;
+  }
+  if (first.in_checkpoint() || second.in_checkpoint()) {
+    const bool replaces = to.change != Change::new_name;
+    return change_two_in_checkpoints(
+        first.in_checkpoint() ? first.found() : nullptr, second.in_checkpoint() ? second.found() : nullptr,
+        how, replaces,
+        [&] { return libc(first.directory(), first.path(), second.directory(), second.path()); });
   }
   if (to.change == Change::new_name && second.is_in_catalog()) {
     return Failure{EEXIST};
@@ -167,7 +175,10 @@ int change_descriptor(int fd, DescriptorCall descriptor_call, PathCall path_call
       stale.touch(partial);
       stale.commit();
     }
-    return descriptor_call();
+    TreeFile file;
+    return find_tree_file(*here, fd, &file) && file.named
+               ? change_attributes(*here, file.checkpoint, file.path, descriptor_call)
+               : descriptor_call();
   }
   if (!here->dataset_of(described.place).origin_is_posix) {
     return Failure{EROFS};

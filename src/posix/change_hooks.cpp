@@ -8,6 +8,7 @@
 #include <utime.h>
 
 #include "client/caller_memory.hpp"
+#include "client/descriptor_link.hpp"
 #include "posix/change.hpp"
 #include "posix/hook.hpp"
 
@@ -18,12 +19,66 @@ using forebay::change;
 using forebay::change_descriptor;
 using forebay::change_two;
 using forebay::Follow;
+using forebay::TwoNames;
+
+// A mode for what lies at `path`, as the call is about to be made.
+mode_t mode_for(const char* path, mode_t mode) {
+  const forebay::MappedSession* session = forebay::session();
+  uint32_t checkpoint;
+  const char* rest;
+  return (mode & forebay::kUnlistedBits) == forebay::kUnlistedBits && session != nullptr &&
+                 forebay::find_tree(*session, path, &checkpoint, &rest)
+             ? forebay::allowed_mode(mode)
+             : mode;
+}
+
+mode_t mode_for(int fd, mode_t mode) {
+  const forebay::MappedSession* session = forebay::session();
+  forebay::TreeFile file;
+  return (mode & forebay::kUnlistedBits) == forebay::kUnlistedBits && session != nullptr &&
+                 forebay::find_tree_file(*session, fd, &file)
+             ? forebay::allowed_mode(mode)
+             : mode;
+}
+
+// A symlink's target as it is kept: in the tree where it lies below the mount.
+class KeptTarget {
+ public:
+  explicit KeptTarget(const char* target) : text_(target) {
+    const forebay::MappedSession* session = forebay::session();
+    if (session != nullptr && session->checkpoint_count != 0 && forebay::is_readable(target)) {
+      text_ = forebay::keep_link_target(*session, target, kept_);
+    }
+  }
+  const char* for_path(const char* given, const char* path) const {
+    const forebay::MappedSession* session = forebay::session();
+    uint32_t checkpoint;
+    const char* rest;
+    return text_ != given && forebay::find_tree(*session, path, &checkpoint, &rest) ? text_ : given;
+  }
+
+ private:
+  const char* text_;
+  char kept_[PATH_MAX];
+};
 
 Follow follow_of(int flags) {
   return (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes;
 }
 bool names_descriptor(const char* path, int flags) {
   return path == nullptr || ((flags & AT_EMPTY_PATH) != 0 && forebay::is_readable(path) && *path == '\0');
+}
+
+// The descriptor of which linkat is to link the file; -1 when it names one.
+int open_file_of(int directory, const char* path, int flags) {
+  if (path != nullptr && names_descriptor(path, flags)) {
+    return directory;
+  }
+  if ((flags & AT_SYMLINK_FOLLOW) == 0 || path == nullptr || !forebay::is_readable(path) || *path != '/') {
+    return -1;
+  }
+  const forebay::DescriptorLink link = forebay::parse_descriptor_link(path);
+  return link.found && *link.rest == '\0' ? link.fd : -1;
 }
 
 }  // namespace
@@ -47,32 +102,43 @@ FOREBAY_HOOK(int, remove, const char* path) {
 }
 
 FOREBAY_HOOK(int, rename, const char* from, const char* to) {
-  return change_two({AT_FDCWD, from, Follow::no, Change::whole_subtree},
-                    {AT_FDCWD, to, Follow::no, Change::whole_subtree},
-                    [](int, const char* f, int, const char* t) { return FOREBAY_REAL(rename)(f, t); });
+  return change_two(
+      {AT_FDCWD, from, Follow::no, Change::whole_subtree}, {AT_FDCWD, to, Follow::no, Change::whole_subtree},
+      [](int, const char* f, int, const char* t) { return FOREBAY_REAL(rename)(f, t); }, TwoNames::renames);
 }
 FOREBAY_HOOK(int, renameat, int from_directory, const char* from, int to_directory, const char* to) {
   return change_two(
       {from_directory, from, Follow::no, Change::whole_subtree},
       {to_directory, to, Follow::no, Change::whole_subtree},
-      [](int fd, const char* f, int td, const char* t) { return FOREBAY_REAL(renameat)(fd, f, td, t); });
+      [](int fd, const char* f, int td, const char* t) { return FOREBAY_REAL(renameat)(fd, f, td, t); },
+      TwoNames::renames);
 }
 FOREBAY_HOOK(int, renameat2, int from_directory, const char* from, int to_directory, const char* to,
              unsigned flags) {
   const Change at_target = (flags & RENAME_NOREPLACE) != 0 ? Change::new_name : Change::whole_subtree;
-  return change_two({from_directory, from, Follow::no, Change::whole_subtree},
-                    {to_directory, to, Follow::no, at_target},
-                    [&](int fd, const char* f, int td, const char* t) {
-                      return FOREBAY_REAL(renameat2)(fd, f, td, t, flags);
-                    });
+  return change_two(
+      {from_directory, from, Follow::no, Change::whole_subtree}, {to_directory, to, Follow::no, at_target},
+      [&](int fd, const char* f, int td, const char* t) {
+        return FOREBAY_REAL(renameat2)(fd, f, td, t, flags);
+      },
+      (flags & RENAME_EXCHANGE) != 0 ? TwoNames::exchanges : TwoNames::renames);
 }
 
 FOREBAY_HOOK(int, link, const char* from, const char* to) {
-  return change_two({AT_FDCWD, from, Follow::no, Change::attributes},
-                    {AT_FDCWD, to, Follow::no, Change::new_name},
-                    [](int, const char* f, int, const char* t) { return FOREBAY_REAL(link)(f, t); });
+  return change_two(
+      {AT_FDCWD, from, Follow::no, Change::attributes}, {AT_FDCWD, to, Follow::no, Change::new_name},
+      [](int, const char* f, int, const char* t) { return FOREBAY_REAL(link)(f, t); }, TwoNames::links);
 }
 FOREBAY_HOOK(int, linkat, int from_directory, const char* from, int to_directory, const char* to, int flags) {
+  if (const int fd = open_file_of(from_directory, from, flags); fd >= 0) {
+    int result;
+    const auto libc = [&](int td, const char* t) {
+      return FOREBAY_REAL(linkat)(from_directory, from, td, t, flags);
+    };
+    if (forebay::link_open_file(fd, to_directory, to, libc, &result)) {
+      return result;
+    }
+  }
   if (from_directory != AT_FDCWD && from != nullptr && names_descriptor(from, flags)) {
     // Of ours: the origin's file, never the buffer's.
     const auto link_at_target = [&](int d, const char* p, int what) {
@@ -85,26 +151,29 @@ FOREBAY_HOOK(int, linkat, int from_directory, const char* from, int to_directory
   }
   return change_two(
       {from_directory, from, (flags & AT_SYMLINK_FOLLOW) != 0 ? Follow::yes : Follow::no, Change::attributes},
-      {to_directory, to, Follow::no, Change::new_name}, [&](int fd, const char* f, int td, const char* t) {
-        return FOREBAY_REAL(linkat)(fd, f, td, t, flags);
-      });
+      {to_directory, to, Follow::no, Change::new_name},
+      [&](int fd, const char* f, int td, const char* t) { return FOREBAY_REAL(linkat)(fd, f, td, t, flags); },
+      TwoNames::links);
 }
 FOREBAY_HOOK(int, symlink, const char* target, const char* path) {
-  return change(AT_FDCWD, path, Follow::no, Change::new_name,
-                [&](int, const char* p) { return FOREBAY_REAL(symlink)(target, p); });
+  const KeptTarget kept(target);
+  return change(AT_FDCWD, path, Follow::no, Change::new_symlink,
+                [&](int, const char* p) { return FOREBAY_REAL(symlink)(kept.for_path(target, p), p); });
 }
 FOREBAY_HOOK(int, symlinkat, const char* target, int directory, const char* path) {
-  return change(directory, path, Follow::no, Change::new_name,
-                [&](int d, const char* p) { return FOREBAY_REAL(symlinkat)(target, d, p); });
+  const KeptTarget kept(target);
+  return change(directory, path, Follow::no, Change::new_symlink, [&](int d, const char* p) {
+    return FOREBAY_REAL(symlinkat)(kept.for_path(target, p), d, p);
+  });
 }
 
 FOREBAY_HOOK(int, mkdir, const char* path, mode_t mode) {
-  return change(AT_FDCWD, path, Follow::no, Change::new_name,
-                [&](int, const char* p) { return FOREBAY_REAL(mkdir)(p, mode); });
+  return change(AT_FDCWD, path, Follow::no, Change::new_directory,
+                [&](int, const char* p) { return FOREBAY_REAL(mkdir)(p, mode_for(p, mode)); });
 }
 FOREBAY_HOOK(int, mkdirat, int directory, const char* path, mode_t mode) {
-  return change(directory, path, Follow::no, Change::new_name,
-                [&](int d, const char* p) { return FOREBAY_REAL(mkdirat)(d, p, mode); });
+  return change(directory, path, Follow::no, Change::new_directory,
+                [&](int d, const char* p) { return FOREBAY_REAL(mkdirat)(d, p, mode_for(p, mode)); });
 }
 FOREBAY_HOOK(int, mkfifo, const char* path, mode_t mode) {
   return change(AT_FDCWD, path, Follow::no, Change::new_name,
@@ -132,7 +201,7 @@ FOREBAY_HOOK(int, __xmknodat, int, int directory, const char* path, mode_t mode,
 
 #define FOREBAY_TRUNCATE_HOOK(name)                                                  \
   FOREBAY_HOOK(int, name, const char* path, off_t bytes) {                           \
-    return change(AT_FDCWD, path, Follow::yes, Change::attributes,                   \
+    return change(AT_FDCWD, path, Follow::yes, Change::content,                      \
                   [&](int, const char* p) { return FOREBAY_REAL(name)(p, bytes); }); \
   }
 FOREBAY_TRUNCATE_HOOK(truncate)
@@ -140,19 +209,19 @@ FOREBAY_TRUNCATE_HOOK(truncate64)
 
 FOREBAY_HOOK(int, chmod, const char* path, mode_t mode) {
   return change(AT_FDCWD, path, Follow::yes, Change::attributes,
-                [&](int, const char* p) { return FOREBAY_REAL(chmod)(p, mode); });
+                [&](int, const char* p) { return FOREBAY_REAL(chmod)(p, mode_for(p, mode)); });
 }
 FOREBAY_HOOK(int, lchmod, const char* path, mode_t mode) {
   return change(AT_FDCWD, path, Follow::no, Change::attributes,
-                [&](int, const char* p) { return FOREBAY_REAL(lchmod)(p, mode); });
+                [&](int, const char* p) { return FOREBAY_REAL(lchmod)(p, mode_for(p, mode)); });
 }
 FOREBAY_HOOK(int, fchmodat, int directory, const char* path, mode_t mode, int flags) {
   return change(directory, path, follow_of(flags), Change::attributes,
-                [&](int d, const char* p) { return FOREBAY_REAL(fchmodat)(d, p, mode, flags); });
+                [&](int d, const char* p) { return FOREBAY_REAL(fchmodat)(d, p, mode_for(p, mode), flags); });
 }
 FOREBAY_HOOK(int, fchmod, int fd, mode_t mode) {
   return change_descriptor(
-      fd, [&] { return FOREBAY_REAL(fchmod)(fd, mode); },
+      fd, [&] { return FOREBAY_REAL(fchmod)(fd, mode_for(fd, mode)); },
       [&](const char* p) { return FOREBAY_REAL(chmod)(p, mode); });
 }
 

@@ -55,6 +55,11 @@ int program_path(const MappedSession* session, int directory, const char** path,
         return error;
       }
       break;
+    case Outcome::checkpoint:
+      if (const int error = forebay::find_content(*session, found); error != 0) {
+        return error;
+      }
+      break;
     case Outcome::elsewhere:
     case Outcome::origin:
       break;
@@ -300,6 +305,13 @@ FOREBAY_HOOK(int, posix_spawn_file_actions_addopen, posix_spawn_file_actions_t* 
     if (!target.find(AT_FDCWD, path, (flags & O_NOFOLLOW) != 0 ? Follow::no : Follow::yes,
                      forebay::Change::none)) {
       return FOREBAY_REAL(posix_spawn_file_actions_addopen)(actions, fd, path, flags, mode);
+    }
+    if (target.in_checkpoint()) {
+      const int error = writes ? forebay::prepare_writing(target.in(), target.found())
+                               : forebay::find_content(target.in(), target.found());
+      if (error != 0) {
+        return error;
+      }
     }
     if (writes && target.concerns_mount()) {
       forebay::Invalidation stale(target.in());

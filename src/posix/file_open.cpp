@@ -8,6 +8,7 @@
 #include "client/object_open.hpp"
 #include "client/partial_hints.hpp"
 #include "client/permission.hpp"
+#include "posix/checkpoint_open.hpp"
 #include "posix/hook.hpp"
 
 namespace forebay {
@@ -47,6 +48,8 @@ class Opening {
         return at_found_path();
       case Outcome::origin:
         return at_origin();
+      case Outcome::checkpoint:
+        return open_in_checkpoint(session_, call_, &found_);
       case Outcome::failed:
         return Failure{creates(flags_) ? found_.change_error : found_.error};
       case Outcome::entry:

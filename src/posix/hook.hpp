@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "client/checkpoint_bring.hpp"
 #include "client/mapped_session.hpp"
 #include "client/path_filter.hpp"
 #include "client/path_resolver.hpp"
@@ -69,6 +70,16 @@ struct Failure {
   }
 };
 
+// What dispatch() does below a checkpoint mount for calls that only look: libc on the tree, or on the
+// destination where that has the file.
+inline constexpr auto look_in_tree = [](const MappedSession& session, Resolution& found,
+                                        auto libc) -> decltype(libc(0, "")) {
+  if (const int error = find_content(session, &found); error != 0) {
+    return Failure{error};
+  }
+  return libc(AT_FDCWD, static_cast<const char*>(found.path.text));
+};
+
 // Whether libc answers for `path` by a first look: there is no session, or no mount has to do with it. False
 // says nothing.
 __attribute__((always_inline)) inline bool is_plainly_libcs(int directory, const char* path) {
@@ -77,9 +88,10 @@ __attribute__((always_inline)) inline bool is_plainly_libcs(int directory, const
 }
 
 // dispatch() for a path that takes more than a first look.
-template <typename Ours, typename Libc>
+template <typename Ours, typename Libc, typename Tree>
 __attribute__((noinline)) auto dispatch_closely(int directory, const char* path, Follow follow, Ours ours,
-                                                Libc libc, AsWhom whom) -> decltype(libc(directory, path)) {
+                                                Libc libc, AsWhom whom, Tree tree)
+    -> decltype(libc(directory, path)) {
   const MappedSession* here = session();
   Resolution resolution;
   switch (here == nullptr ? Outcome::libc : resolve(*here, directory, path, follow, &resolution, whom)) {
@@ -90,6 +102,8 @@ __attribute__((noinline)) auto dispatch_closely(int directory, const char* path,
       return libc(AT_FDCWD, static_cast<const char*>(resolution.path.text));
     case Outcome::failed:
       return Failure{resolution.error};
+    case Outcome::checkpoint:
+      return tree(*here, resolution, libc);
     case Outcome::entry:
       return ours(*here, resolution);
   }
@@ -97,16 +111,16 @@ __attribute__((noinline)) auto dispatch_closely(int directory, const char* path,
 }
 
 // Who answers for a path. `ours(session, resolution)` is called for what the catalog answers;
-// `libc(directory, path)` for the rest, with the caller's own arguments or with the path that was found to be
-// meant. Both hold copies ([=]): where libc is called at once no variable's address is taken, and the call is
-// a jump.
-template <typename Ours, typename Libc>
+// `tree(session, resolution, libc)` for what lies below a checkpoint mount; `libc(directory, path)` for the
+// rest, with the caller's own arguments or with the path that was found to be meant. They hold copies ([=]):
+// where libc is called at once no variable's address is taken, and the call is a jump.
+template <typename Ours, typename Libc, typename Tree = decltype(look_in_tree)>
 auto dispatch(int directory, const char* path, Follow follow, Ours ours, Libc libc,
-              AsWhom whom = AsWhom::effective) -> decltype(libc(directory, path)) {
+              AsWhom whom = AsWhom::effective, Tree tree = look_in_tree) -> decltype(libc(directory, path)) {
   if (is_plainly_libcs(directory, path)) {
     return libc(directory, path);
   }
-  return dispatch_closely(directory, path, follow, ours, libc, whom);
+  return dispatch_closely(directory, path, follow, ours, libc, whom, tree);
 }
 
 // For `ours` of dispatch(): what the catalog knows and the origin must answer all the same.

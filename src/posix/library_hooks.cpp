@@ -34,6 +34,11 @@ __attribute__((noinline)) const char* library_path(const char* path) {
         return path;
       }
       break;
+    case Outcome::checkpoint:
+      if (forebay::find_content(*session, &found) != 0) {
+        return path;
+      }
+      break;
     case Outcome::elsewhere:
     case Outcome::origin:
       break;

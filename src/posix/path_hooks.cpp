@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "client/caller_memory.hpp"
+#include "client/checkpoint_attributes.hpp"
+#include "client/checkpoint_path.hpp"
 #include "client/descriptor_hints.hpp"
 #include "client/descriptor_link.hpp"
 #include "client/permission.hpp"
@@ -61,14 +63,27 @@ size_t as_mount_path(const MappedSession& session, int fd, char text[PATH_MAX]) 
   return bytes < 0 ? 0 : static_cast<size_t>(bytes);
 }
 
+// What the link `path` of /proc says, told below the mount, in `text`. Its length, or 0 when it leads into no
+// checkpoint's tree.
+size_t as_checkpoint_path(const MappedSession& session, const char* path, char text[PATH_MAX]) {
+  const ssize_t bytes =
+      session.checkpoint_count == 0 ? 0 : forebay::sys::readlinkat(AT_FDCWD, path, text, PATH_MAX - 1);
+  if (bytes <= 0) {
+    return 0;
+  }
+  text[bytes] = '\0';
+  return forebay::tree_to_mount(session, text, PATH_MAX);
+}
+
 template <typename Libc>
 ssize_t read_link(int directory, const char* path, char* into, size_t room, Libc libc) {
   const MappedSession* here = forebay::session();
   if (here != nullptr && room != 0 && forebay::is_readable(path) && *path == '/' && !here->is_rerooted()) {
     const forebay::DescriptorLink link = forebay::parse_descriptor_link(path);
     char text[PATH_MAX];
-    const size_t bytes =
-        link.found && *link.rest == '\0' && path[1] == 'p' ? as_mount_path(*here, link.fd, text) : 0;
+    const bool told = link.found && *link.rest == '\0' && path[1] == 'p';
+    size_t bytes = told ? as_mount_path(*here, link.fd, text) : 0;
+    bytes = bytes == 0 && path[1] == 'p' ? as_checkpoint_path(*here, path, text) : bytes;
     if (bytes != 0) {
       memcpy(into, text, bytes < room ? bytes : room);
       return static_cast<ssize_t>(bytes < room ? bytes : room);
@@ -88,7 +103,33 @@ ssize_t read_link(int directory, const char* path, char* into, size_t room, Libc
         memcpy(into, session.dataset_of(found.place()).catalog.link_target(entry), bytes);
         return static_cast<ssize_t>(bytes);
       },
-      libc);
+      libc, forebay::AsWhom::effective,
+      [&](const MappedSession& session, const Resolution& found, auto ask) -> ssize_t {
+        char target[PATH_MAX];
+        const ssize_t read = forebay::sys::readlinkat(AT_FDCWD, found.path.text, target, sizeof target - 1);
+        if (read <= 0 || room == 0) {
+          return ask(AT_FDCWD, found.path.text);
+        }
+        const size_t shown = forebay::show_link_target(session, target, static_cast<size_t>(read));
+        const size_t bytes = shown < room ? shown : room;
+        if (!forebay::is_writable(into, bytes)) {
+          return Failure{EFAULT};
+        }
+        memcpy(into, target, bytes);
+        return static_cast<ssize_t>(bytes);
+      });
+}
+
+// As getcwd gives `text`, which has `bytes` with its NUL.
+char* give_text(const char* text, size_t bytes, char* into, size_t room) {
+  if (into != nullptr && room == 0) {
+    return Failure{EINVAL};
+  }
+  if (room != 0 && bytes > room) {
+    return Failure{ERANGE};
+  }
+  char* given = into != nullptr ? into : static_cast<char*>(malloc(bytes < room ? room : bytes));
+  return given == nullptr ? nullptr : static_cast<char*>(memcpy(given, text, bytes));
 }
 
 // `place`'s path below its mount, in `into` (of at least `room` bytes) or, when that is null, in memory of
@@ -131,6 +172,21 @@ char* as_mount_path(const MappedSession& session, uint32_t dataset, char* path, 
   return text;
 }
 
+// What was found, which is free of links, told below the mount.
+char* give_checkpoint_path(const MappedSession& session, Resolution& found, char* into) {
+  const bool ends_in_slash = found.path.text[found.tree_bytes] != '\0';
+  if (found.mode == 0 || (ends_in_slash && !S_ISDIR(found.mode))) {
+    return Failure{found.mode == 0 ? ENOENT : ENOTDIR};
+  }
+  found.path.text[found.tree_bytes] = '\0';
+  const size_t bytes = forebay::tree_to_mount(session, found.path.text, PATH_MAX);
+  if (bytes == 0) {
+    return Failure{ENAMETOOLONG};
+  }
+  char* text = into != nullptr ? into : static_cast<char*>(malloc(PATH_MAX));
+  return text == nullptr ? nullptr : static_cast<char*>(memcpy(text, found.path.text, bytes + 1));
+}
+
 template <typename Libc>
 char* real_path(const char* path, char* into, Libc libc) {
   const MappedSession* session = forebay::session();
@@ -148,6 +204,8 @@ char* real_path(const char* path, char* into, Libc libc) {
     case forebay::Outcome::failed:
       // libc walks by component, so that a path too long for one call may do.
       return found.error == ENAMETOOLONG ? libc(path) : static_cast<char*>(Failure{found.error});
+    case forebay::Outcome::checkpoint:
+      return give_checkpoint_path(*session, found, into);
     case forebay::Outcome::entry:
       break;
   }
@@ -175,7 +233,12 @@ char* working_directory(char* into, size_t room, Libc libc) {
   const MappedSession* session;
   Place place;
   if (!working_in_mount(&session, &place)) {
-    return libc();
+    char text[PATH_MAX];
+    const size_t bytes =
+        session != nullptr && session->checkpoint_count != 0 && forebay::sys::getcwd(text, sizeof text) > 0
+            ? forebay::tree_to_mount(*session, text, sizeof text)
+            : 0;
+    return bytes == 0 ? libc() : give_text(text, bytes + 1, into, room);
   }
   if (into != nullptr && room == 0) {
     return Failure{EINVAL};

@@ -16,6 +16,7 @@ using forebay::Change;
 using forebay::change;
 using forebay::change_two;
 using forebay::Follow;
+using forebay::TwoNames;
 
 // Before the root changes, what only we can read is given up for what the kernel can; afterwards no path is
 // ours.
@@ -59,28 +60,31 @@ FOREBAY_HOOK(int, setns, int fd, int type) {
 FOREBAY_HOOK(int, mount, const char* source, const char* target, const char* type, unsigned long flags,
              const void* data) {
   if (source == nullptr) {
-    return change(AT_FDCWD, target, Follow::yes, Change::whole_subtree,
+    return change(AT_FDCWD, target, Follow::yes, Change::covered,
                   [&](int, const char* t) { return FOREBAY_REAL(mount)(source, t, type, flags, data); });
   }
   return change_two(
-      {AT_FDCWD, source, Follow::yes, Change::none}, {AT_FDCWD, target, Follow::yes, Change::whole_subtree},
-      [&](int, const char* s, int, const char* t) { return FOREBAY_REAL(mount)(s, t, type, flags, data); });
+      {AT_FDCWD, source, Follow::yes, Change::none}, {AT_FDCWD, target, Follow::yes, Change::covered},
+      [&](int, const char* s, int, const char* t) { return FOREBAY_REAL(mount)(s, t, type, flags, data); },
+      TwoNames::neither);
 }
 FOREBAY_HOOK(int, umount, const char* target) {
-  return change(AT_FDCWD, target, Follow::yes, Change::whole_subtree,
+  return change(AT_FDCWD, target, Follow::yes, Change::covered,
                 [](int, const char* t) { return FOREBAY_REAL(umount)(t); });
 }
 FOREBAY_HOOK(int, umount2, const char* target, int flags) {
-  return change(AT_FDCWD, target, (flags & UMOUNT_NOFOLLOW) != 0 ? Follow::no : Follow::yes,
-                Change::whole_subtree, [&](int, const char* t) { return FOREBAY_REAL(umount2)(t, flags); });
+  return change(AT_FDCWD, target, (flags & UMOUNT_NOFOLLOW) != 0 ? Follow::no : Follow::yes, Change::covered,
+                [&](int, const char* t) { return FOREBAY_REAL(umount2)(t, flags); });
 }
 FOREBAY_HOOK(int, move_mount, int from_directory, const char* from, int to_directory, const char* to,
              unsigned flags) {
-  return change_two({from_directory, from, Follow::no, Change::whole_subtree},
-                    {to_directory, to, Follow::no, Change::whole_subtree},
-                    [&](int fd, const char* f, int td, const char* t) {
-                      return FOREBAY_REAL(move_mount)(fd, f, td, t, flags);
-                    });
+  return change_two(
+      {from_directory, from, Follow::no, Change::whole_subtree},
+      {to_directory, to, Follow::no, Change::whole_subtree},
+      [&](int fd, const char* f, int td, const char* t) {
+        return FOREBAY_REAL(move_mount)(fd, f, td, t, flags);
+      },
+      TwoNames::neither);
 }
 FOREBAY_HOOK(int, open_tree, int directory, const char* path, unsigned flags) {
   return change(directory, path, (flags & AT_SYMLINK_NOFOLLOW) != 0 ? Follow::no : Follow::yes, Change::none,

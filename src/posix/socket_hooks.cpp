@@ -16,6 +16,7 @@ namespace {
 
 using forebay::Change;
 using forebay::ChangeTarget;
+using forebay::Failure;
 using forebay::Follow;
 
 constexpr size_t kPathAt = offsetof(struct sockaddr_un, sun_path);
@@ -64,6 +65,9 @@ int use_name(const struct sockaddr* address, socklen_t bytes, bool makes, Libc l
   if (!target.find(AT_FDCWD, path, makes ? Follow::no : Follow::yes,
                    makes ? Change::new_name : Change::none)) {
     return -1;
+  }
+  if (makes && target.in_checkpoint()) {
+    return Failure{target.found()->mode != 0 ? EADDRINUSE : EPERM};  // A socket cannot be drained.
   }
   if (makes && target.concerns_mount()) {
     forebay::Invalidation stale(target.in());

@@ -7,6 +7,7 @@
 
 #include "client/attributes.hpp"
 #include "client/caller_memory.hpp"
+#include "client/checkpoint_attributes.hpp"
 #include "client/descriptor_hints.hpp"
 #include "client/permission.hpp"
 #include "client/system_call.hpp"
@@ -48,6 +49,18 @@ bool is_ours(int fd, const MappedSession** session, Place* place) {
          describe_ours(fd, info, session, place);
 }
 
+// For dispatch(): libc's answer, or what is told instead of it. `into`: struct stat or statx.
+template <typename Info>
+auto show_in_tree(Info* into) {
+  return [into](const MappedSession& session, const Resolution& found, auto libc) -> int {
+    const int result = libc(AT_FDCWD, found.path.text);
+    if (result == 0) {
+      forebay::show_tree_path(session, found.path.text, into);
+    }
+    return result;
+  };
+}
+
 template <typename Libc>
 int stat_path(int directory, const char* path, struct stat* into, Follow follow, Libc libc) {
   return forebay::dispatch(
@@ -59,7 +72,7 @@ int stat_path(int directory, const char* path, struct stat* into, Follow follow,
         forebay::fill_stat(session, found.place(), into);
         return 0;
       },
-      libc);
+      libc, AsWhom::effective, show_in_tree(into));
 }
 
 template <typename Libc>
@@ -69,6 +82,8 @@ int stat_descriptor(int fd, struct stat* into, Libc libc) {
   Place place;
   if (result == 0 && describe_ours(fd, *into, &session, &place)) {
     forebay::fill_stat_of_open(*session, place, into);
+  } else if (result == 0 && session != nullptr && session->checkpoint_count != 0) {
+    forebay::show_tree_descriptor(*session, fd, into);
   }
   return result;
 }
@@ -105,7 +120,17 @@ int access_path(int directory, const char* path, int mode, AsWhom whom, Follow f
         }
         return forebay::ask_origin(session, found.place(), libc);
       },
-      libc, whom);
+      libc, whom,
+      [=](const MappedSession& session, Resolution& found, auto ask) -> int {
+        const bool elsewhere = forebay::is_placeholder_mode(found.mode);
+        if (elsewhere && !forebay::is_at_destination(session, &found)) {
+          const int error = forebay::judge_placeholder(found.path.text, mode, whom);
+          if (error != EIO) {  // Else it has become the file meanwhile.
+            return error != 0 ? static_cast<int>(Failure{error}) : 0;
+          }
+        }
+        return ask(AT_FDCWD, found.path.text);
+      });
 }
 
 }  // namespace
@@ -165,7 +190,11 @@ FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned ma
       forebay::fill_statx_of_open(*session, place, into);
       return 0;
     }
-    return libc(directory, path);
+    const int result = libc(directory, path);
+    if (result == 0 && session != nullptr && session->checkpoint_count != 0) {
+      forebay::show_tree_descriptor(*session, directory, into);
+    }
+    return result;
   }
   const bool here = names_descriptor(path, flags);
   return forebay::dispatch(
@@ -177,7 +206,7 @@ FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned ma
         forebay::fill_statx(session, found.place(), into);
         return 0;
       },
-      libc);
+      libc, AsWhom::effective, show_in_tree(into));
 }
 
 FOREBAY_HOOK(int, access, const char* path, int mode) {

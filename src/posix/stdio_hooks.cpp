@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/checkpoint_writer.hpp"
 #include "client/descriptor_path.hpp"
 #include "client/system_call.hpp"
 #include "posix/file_open.hpp"
@@ -133,6 +134,7 @@ FILE* reopen_stream(const char* path, const char* mode, FILE* stream, Libc libc)
 #define FOREBAY_FREOPEN_HOOK(name)                                                                    \
   FOREBAY_HOOK(FILE*, name, const char* path, const char* mode, FILE* stream) {                       \
     const auto libc = [&](const char* p, const char* m) { return FOREBAY_REAL(name)(p, m, stream); }; \
+    const forebay::WriterClose closing(forebay::may_write_checkpoint() ? fileno(stream) : -1);        \
     return concerns_mount(path) ? reopen_stream(path, mode, stream, libc) : libc(path, mode);         \
   }
 

@@ -47,7 +47,14 @@ ssize_t read_attributes(const char* path, Follow follow, Without without, Libc l
         return has_attributes(session, found.place()) ? forebay::ask_origin(session, found.place(), libc)
                                                       : answer_without(session, found.place(), without);
       },
-      libc);
+      libc, forebay::AsWhom::effective,
+      [&](const MappedSession& session, Resolution& found, auto ask) -> ssize_t {
+        // Of what another node has, the attributes come with it.
+        if (forebay::is_placeholder_mode(found.mode) && !forebay::is_at_destination(session, &found)) {
+          return without == Without::empty_list ? 0 : Failure{ENODATA};
+        }
+        return ask(AT_FDCWD, found.path.text);
+      });
 }
 
 template <typename DescriptorCall, typename PathCall>

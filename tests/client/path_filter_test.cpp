@@ -38,15 +38,14 @@ class EndOfMemory {
 
 struct Mounted {
   Mounted() {
-    session.dataset_count = 2;
+    session.mount_count = 2;
     session.working_directory = &working_directory;
     mount(0, "/data/set");
     mount(1, "/scratch/a.b/other");
   }
-  void mount(int k, const char* path) {
-    session.datasets[k].mount = path;
-    session.datasets[k].mount_bytes = static_cast<std::uint32_t>(std::strlen(path));
-    session.datasets[k].mount_end = path[std::strlen(path) - 1];
+  void mount(std::uint32_t k, const char* path) {
+    session.mounts[k] = {path, static_cast<std::uint32_t>(std::strlen(path)), path[std::strlen(path) - 1], k,
+                         kNoMount};
   }
   bool quickly(const char* path) { return is_quickly_elsewhere(session, AT_FDCWD, path); }
 

@@ -52,7 +52,7 @@ Found ask_kernel(int directory, const char* path, Follow follow) {
   return {0, info.st_dev, info.st_ino};
 }
 
-std::array<std::size_t, 5> outcomes{};
+std::array<std::size_t, 6> outcomes{};
 
 Found ask_resolver(const MappedSession& session, int directory, const char* path, Follow follow) {
   Resolution found;
@@ -62,6 +62,7 @@ Found ask_resolver(const MappedSession& session, int directory, const char* path
     case Outcome::libc:
       return ask_kernel(directory, path, follow);
     case Outcome::elsewhere:
+    case Outcome::checkpoint:
     case Outcome::origin:
       return ask_kernel(AT_FDCWD, found.path.text, follow);
     case Outcome::failed:
