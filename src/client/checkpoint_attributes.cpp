@@ -51,7 +51,7 @@ void put(const struct stat& info, struct statx* into) {
 }  // namespace
 
 void show_tree_path(const MappedSession& session, const char* tree_path, struct stat* into) {
-  Placeholder placeholder;
+  FoundPlaceholder placeholder;
   for (int tries = 0; is_placeholder_mode(into->st_mode) && tries < kTriesMax; ++tries) {
     if (read_placeholder(tree_path, &placeholder)) {
       show_placeholder(placeholder.record, into);
@@ -94,7 +94,7 @@ void show_tree_descriptor(const MappedSession& session, int fd, struct stat* int
 }
 
 int judge_placeholder(const char* tree_path, int wanted, AsWhom whom) {
-  Placeholder placeholder;
+  FoundPlaceholder placeholder;
   if (!read_placeholder(tree_path, &placeholder)) {
     return EIO;
   }

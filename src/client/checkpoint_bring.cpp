@@ -64,7 +64,7 @@ void copy_tree_path(const MappedSession& session, const Resolution& found, char 
 }
 
 bool is_at_destination(const MappedSession& session, Resolution* found) {
-  Placeholder placeholder;
+  FoundPlaceholder placeholder;
   char path[PATH_MAX];
   for (int tries = 0; read_placeholder(found->path.text, &placeholder); ++tries) {
     struct stat info;
@@ -95,7 +95,7 @@ int bring_content(const MappedSession& session, Resolution* found, CheckpointBri
     return 0;
   }
   struct stat told;
-  Placeholder placeholder;
+  FoundPlaceholder placeholder;
   const bool known = sys::fstatat(AT_FDCWD, found->path.text, &told, AT_SYMLINK_NOFOLLOW) == 0 &&
                      read_placeholder(found->path.text, &placeholder);
   if (const int error = bring(session, found, what); error != 0) {

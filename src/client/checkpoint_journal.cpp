@@ -65,7 +65,8 @@ void ChangeJournal::close() {
   }
 }
 
-int ChangeJournal::append(JournalKind kind, uint32_t flags, uint64_t about, const char* path, const char* second) {
+int ChangeJournal::append(JournalKind kind, uint32_t flags, uint64_t about, const char* path,
+                          const char* second) {
   JournalRecord record{};
   record.kind = static_cast<uint16_t>(kind);
   record.flags = flags;

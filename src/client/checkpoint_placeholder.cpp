@@ -31,7 +31,7 @@ KeptIdentity* slot_of(const MappedSession& session, const struct stat& info) {
 
 }  // namespace
 
-bool read_placeholder(const char* tree_path, Placeholder* into) {
+bool read_placeholder(const char* tree_path, FoundPlaceholder* into) {
   const sys::Descriptor fd(sys::openat(AT_FDCWD, tree_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   struct stat info;
   if (!fd.valid() || sys::fstat(fd.get(), &info) != 0 || !is_placeholder_mode(info.st_mode)) {

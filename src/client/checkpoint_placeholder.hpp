@@ -9,12 +9,12 @@
 
 namespace forebay {
 
-struct Placeholder {
+struct FoundPlaceholder {
   PlaceholderRecord record;
   char path[kTreePathBytesMax];  // at the destination
 };
 // False when there is no placeholder at `tree_path` (any more), or a damaged one.
-bool read_placeholder(const char* tree_path, Placeholder* into);
+bool read_placeholder(const char* tree_path, FoundPlaceholder* into);
 
 // `into` is the kernel's answer for the placeholder itself: becomes the file's.
 void show_placeholder(const PlaceholderRecord& record, struct stat* into);

@@ -1,10 +1,13 @@
 #include "client/checkpoint_writer.hpp"
 
 #include <dirent.h>
+#include <string.h>
 
 #include "client/checkpoint_journal.hpp"
 #include "client/checkpoint_path.hpp"
 #include "client/checkpoint_request.hpp"
+#include "client/checkpoint_room.hpp"
+#include "client/descriptor_path.hpp"
 #include "client/system_call.hpp"
 
 namespace forebay {
@@ -21,7 +24,7 @@ bool writes(int fd) {
 // The record's seq, or 0.
 uint64_t record_close(const MappedSession& session, int fd, uint32_t* checkpoint) {
   TreeFile file;
-  if (!writes(fd) || !find_tree_file(session, fd, &file) || !file.named || !S_ISREG(file.info.st_mode)) {
+  if (!find_tree_file(session, fd, &file) || !file.named || !S_ISREG(file.info.st_mode)) {
     return 0;
   }
   ChangeJournal journal(session, file.checkpoint);
@@ -33,6 +36,25 @@ uint64_t record_close(const MappedSession& session, int fd, uint32_t* checkpoint
   return journal.seq();
 }
 
+// Whether `fd` is of a file that was made at the destination of a checkpoint; then `path` is its path there.
+bool is_made_at_destination(const MappedSession& session, int fd, uint32_t* checkpoint, char path[PATH_MAX]) {
+  size_t bytes = 0;
+  for (uint32_t k = 0; k < session.checkpoint_count; ++k) {
+    const MappedCheckpoint& of = session.checkpoints[k];
+    if (full_mode(of) != FullMode::direct || !of.has_store || !of.destination_is_posix) {
+      continue;
+    }
+    bytes = bytes == 0 ? read_descriptor_path(fd, path) : bytes;
+    if (bytes > of.destination_bytes && path[of.destination_bytes] == '/' &&
+        memcmp(path, of.record->destination, of.destination_bytes) == 0) {
+      *checkpoint = k;
+      memmove(path, path + of.destination_bytes + 1, bytes - of.destination_bytes);
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 void note_checkpoint_writer() {
@@ -42,13 +64,19 @@ void note_checkpoint_writer() {
 WriterClose::WriterClose(int fd) {
   if (may_write_checkpoint() && __atomic_load_n(&checkpoint_writer, __ATOMIC_RELAXED) == sys::getpid()) {
     session_ = session();
-    seq_ = session_ == nullptr ? 0 : record_close(*session_, fd, &checkpoint_);
+    if (session_ != nullptr && writes(fd)) {
+      seq_ = record_close(*session_, fd, &checkpoint_);
+      looks_ = seq_ == 0 && is_made_at_destination(*session_, fd, &checkpoint_, path_);
+    }
   }
 }
 
 WriterClose::~WriterClose() {
   if (seq_ != 0) {
     request_note(*session_, checkpoint_, seq_);
+  }
+  if (looks_) {
+    (void)request_bring(*session_, checkpoint_, CheckpointBring::look, path_);
   }
 }
 

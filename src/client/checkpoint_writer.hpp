@@ -4,6 +4,7 @@
 // has to follow dup, fork, exec and exit.
 #pragma once
 
+#include <limits.h>
 #include <stdint.h>
 
 #include "client/mapped_session.hpp"
@@ -19,7 +20,8 @@ inline bool may_write_checkpoint() {
 void note_checkpoint_writer();
 
 // Written around the closing of a descriptor: if it is open for writing on a file of a checkpoint, the
-// journal says so before, durably, and all nodes know it behind.
+// journal says so before, durably, and all nodes know it behind. Of a file that was made at the destination,
+// because the store was full, the server learns behind what it has become.
 class WriterClose {
  public:
   explicit WriterClose(int fd);
@@ -31,6 +33,8 @@ class WriterClose {
   const MappedSession* session_ = nullptr;
   uint32_t checkpoint_ = 0;
   uint64_t seq_ = 0;  // 0: nothing to tell
+  bool looks_ = false;
+  char path_[PATH_MAX];  // looks_: at the destination
 };
 
 // The same for each descriptor of first to last.

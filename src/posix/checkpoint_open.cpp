@@ -7,6 +7,8 @@
 #include "client/checkpoint_journal.hpp"
 #include "client/checkpoint_path.hpp"
 #include "client/checkpoint_placeholder.hpp"
+#include "client/checkpoint_request.hpp"
+#include "client/checkpoint_room.hpp"
 #include "client/checkpoint_writer.hpp"
 #include "posix/hook.hpp"
 
@@ -77,7 +79,7 @@ class CheckpointOpening {
     if (!writes()) {
       struct stat told;
       const bool known = sys::fstatat(AT_FDCWD, found_->path.text, &told, AT_SYMLINK_NOFOLLOW) == 0;
-      Placeholder placeholder;
+      FoundPlaceholder placeholder;
       const bool readable = read_placeholder(found_->path.text, &placeholder);
       if (is_at_destination(session_, found_)) {
         return open_at_destination(known && readable ? &placeholder.record : nullptr, told);
@@ -115,6 +117,14 @@ class CheckpointOpening {
     }
     char path[PATH_MAX];
     copy_tree_path(session_, *found_, path);
+    const MappedCheckpoint& of = session_.checkpoints[found_->checkpoint];
+    if ((has(O_TRUNC) || found_->mode == 0) && is_full(of)) {
+      int fd;
+      if (full_mode(of) == FullMode::direct && found_->mode == 0 && make_at_destination(path, &fd)) {
+        return fd;
+      }
+      wait_for_room(session_, found_->checkpoint);
+    }
     // Locked, so that the file does not become a placeholder before it is open.
     ChangeJournal journal(session_, found_->checkpoint);
     int error = journal.open();
@@ -135,6 +145,28 @@ class CheckpointOpening {
       note_checkpoint_writer();
     }
     return fd;
+  }
+
+  // A new file, while the store is full. False when it must be made in the tree all the same.
+  bool make_at_destination(const char* path, int* fd) {
+    char directory[PATH_MAX];
+    const char* slash = strrchr(path, '/');
+    const auto bytes = slash == nullptr ? 0 : static_cast<size_t>(slash - path);
+    memcpy(directory, path, bytes);
+    directory[bytes] = '\0';
+    char destination[PATH_MAX];
+    if (destination_path(session_, found_->checkpoint, path, destination) != 0 ||
+        request_bring(session_, found_->checkpoint, CheckpointBring::direct, directory) != 0) {
+      return false;
+    }
+    OpenCall there = call_;
+    there.path = destination;
+    *fd = there.libc(there);
+    if (*fd >= 0) {
+      note_checkpoint_writer();
+      (void)request_bring(session_, found_->checkpoint, CheckpointBring::look, path);
+    }
+    return true;
   }
 
   static bool is_open_placeholder(int fd) {

@@ -8,6 +8,7 @@
 #include "client/partial_read.hpp"
 #include "client/system_call.hpp"
 #include "posix/hook.hpp"
+#include "posix/write_room.hpp"
 
 namespace {
 
@@ -129,11 +130,14 @@ ssize_t send_file(int to, int from, off_t* offset, size_t bytes, Libc libc) {
 }  // namespace
 
 FOREBAY_HOOK(ssize_t, sendfile, int to, int from, off_t* offset, size_t bytes) {
-  return send_file(to, from, offset, bytes, [&] { return FOREBAY_REAL(sendfile)(to, from, offset, bytes); });
+  return send_file(to, from, offset, bytes, [&] {
+    return forebay::write_in(to, [&] { return FOREBAY_REAL(sendfile)(to, from, offset, bytes); });
+  });
 }
 FOREBAY_HOOK(ssize_t, sendfile64, int to, int from, off64_t* offset, size_t bytes) {
-  return send_file(to, from, offset, bytes,
-                   [&] { return FOREBAY_REAL(sendfile64)(to, from, offset, bytes); });
+  return send_file(to, from, offset, bytes, [&] {
+    return forebay::write_in(to, [&] { return FOREBAY_REAL(sendfile64)(to, from, offset, bytes); });
+  });
 }
 
 // Through a pipe of our own, filled from memory and spliced on: so that a full pipe blocks, or not, and takes
@@ -171,7 +175,8 @@ FOREBAY_HOOK(ssize_t, splice, int from, off64_t* from_offset, int to, off64_t* t
 FOREBAY_HOOK(ssize_t, copy_file_range, int from, off64_t* from_offset, int to, off64_t* to_offset,
              size_t bytes, unsigned flags) {
   const auto libc = [&] {
-    return FOREBAY_REAL(copy_file_range)(from, from_offset, to, to_offset, bytes, flags);
+    return forebay::write_in(
+        to, [&] { return FOREBAY_REAL(copy_file_range)(from, from_offset, to, to_offset, bytes, flags); });
   };
   PartialFile file;
   if (!forebay::may_be_partial() || bytes == 0 || flags != 0 ||

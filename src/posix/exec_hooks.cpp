@@ -81,13 +81,18 @@ int execute(int directory, const char* path, char* const environment[], Follow f
     return libc(directory, path);
   }
   const bool meant_elsewhere = program != path;
-  if (!forebay::starts_with_interposer(*session, meant_elsewhere ? AT_FDCWD : directory, program,
-                                       environment)) {
+  const bool interposed =
+      forebay::starts_with_interposer(*session, meant_elsewhere ? AT_FDCWD : directory, program, environment);
+  if (!interposed) {
     forebay::give_directories_to_origin(*session, true);
-  } else if (!meant_elsewhere || is_absolute(path)) {
+  } else if (!meant_elsewhere || is_absolute(path) || found.outcome == Outcome::checkpoint) {
     return libc(meant_elsewhere ? AT_FDCWD : directory, program);
   }
-  AtOriginDirectory moved(session);
+  AtOriginDirectory moved(
+      session, interposed ? AtOriginDirectory::Leaves::stand_ins : AtOriginDirectory::Leaves::trees_too);
+  if (meant_elsewhere && found.outcome == Outcome::checkpoint) {
+    return libc(AT_FDCWD, program);
+  }
   // From there a relative path means what it says, and a script is told its own name.
   const bool as_it_is = meant_elsewhere && directory == AT_FDCWD && !is_absolute(path) &&
                         forebay::sys::faccessat(AT_FDCWD, path, F_OK) == 0;
@@ -161,7 +166,7 @@ int execute_descriptor(int fd, char* const environment[], Libc libc) {
     return libc();
   }
   forebay::give_directories_to_origin(*session, true);
-  const AtOriginDirectory moved(session);
+  const AtOriginDirectory moved(session, AtOriginDirectory::Leaves::trees_too);
   return libc();
 }
 
@@ -198,10 +203,10 @@ int spawn_program(Spawn libc, pid_t* pid, const char* path, const posix_spawn_fi
       return error;
     }
   }
-  AtOriginDirectory moved(actions == nullptr && is_absolute(path) &&
-                                  starts_with_interposer(*here, AT_FDCWD, program, environment)
-                              ? nullptr
-                              : here);
+  const bool interposed = starts_with_interposer(*here, AT_FDCWD, program, environment);
+  AtOriginDirectory moved(
+      actions == nullptr && is_absolute(path) && interposed ? nullptr : here,
+      interposed ? AtOriginDirectory::Leaves::stand_ins : AtOriginDirectory::Leaves::trees_too);
   return libc(pid, program, actions, attributes, arguments, environment);
 }
 
@@ -219,10 +224,11 @@ int spawn_program_by_name(Spawn libc, Spawn libc_search, pid_t* pid, const char*
     const Outcome outcome = resolve(*here, AT_FDCWD, path, Follow::yes, &found);
     memcpy(program, path, strlen(path) + 1);
     const bool there = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
-    in_mount = there && outcome != Outcome::libc;
+    in_mount = there && (outcome != Outcome::libc ||
+                         !starts_with_interposer(*here, AT_FDCWD, program, environment));
     return there;
   });
-  // What lies elsewhere libc finds as well as we.
+  // What lies elsewhere, and begins as we do, libc finds as well as we.
   return in_mount ? spawn_program(libc, pid, program, actions, attributes, arguments, environment)
                   : spawn_program(libc_search, pid, name, actions, attributes, arguments, environment);
 }

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 
+#include "client/checkpoint_path.hpp"
 #include "client/descriptor_hints.hpp"
 #include "client/place_path.hpp"
 #include "client/working_directory.hpp"
@@ -39,9 +40,12 @@ void replace(int fd, const sys::Descriptor& by) {
 
 }  // namespace
 
-AtOriginDirectory::AtOriginDirectory(const MappedSession* session) : session_(session) {
+AtOriginDirectory::AtOriginDirectory(const MappedSession* session, Leaves leaves) : session_(session) {
   char path[PATH_MAX];
   if (session == nullptr || region_of_working_directory(*session, path).region != Region::inside) {
+    if (session != nullptr && session->checkpoint_count != 0 && leaves == Leaves::trees_too) {
+      go_to_destination();
+    }
     return;
   }
   back_.reset(sys::openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -53,6 +57,22 @@ AtOriginDirectory::AtOriginDirectory(const MappedSession* session) : session_(se
   }
   const sys::Descriptor real(
       open_origin_directory(*session, described.place, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!real.valid() || sys::fstat(real.get(), &moved_to_) != 0 || sys::fchdir(real.get()) != 0) {
+    back_.reset(-1);
+  }
+}
+
+void AtOriginDirectory::go_to_destination() {
+  char path[PATH_MAX];
+  char destination[PATH_MAX];
+  uint32_t checkpoint;
+  const char* rest;
+  if (sys::getcwd(path, sizeof path) <= 0 || !find_tree(*session_, path, &checkpoint, &rest) ||
+      destination_path(*session_, checkpoint, rest, destination) != 0) {
+    return;
+  }
+  back_.reset(sys::openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const sys::Descriptor real(sys::openat(AT_FDCWD, destination, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!real.valid() || sys::fstat(real.get(), &moved_to_) != 0 || sys::fchdir(real.get()) != 0) {
     back_.reset(-1);
   }

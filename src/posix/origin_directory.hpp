@@ -14,7 +14,9 @@ namespace forebay {
 // child.
 class AtOriginDirectory {
  public:
-  explicit AtOriginDirectory(const MappedSession* session);
+  // `trees_too`: so is one in a checkpoint's tree, for a program that would see the tree alone.
+  enum class Leaves { stand_ins, trees_too };
+  explicit AtOriginDirectory(const MappedSession* session, Leaves leaves = Leaves::stand_ins);
   ~AtOriginDirectory();
   AtOriginDirectory(const AtOriginDirectory&) = delete;
   AtOriginDirectory& operator=(const AtOriginDirectory&) = delete;
@@ -22,6 +24,7 @@ class AtOriginDirectory {
   void stay();
 
  private:
+  void go_to_destination();
   const MappedSession* const session_;
   sys::Descriptor back_;
   struct stat moved_to_;

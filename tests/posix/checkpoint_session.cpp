@@ -5,11 +5,12 @@
 //   destination|other|none]
 //   checkpoint_session journal STORE
 //
-// Makes SESSION, and STORE unless it is there, with a tree of which nothing is listed; prints "ready", lists
-// and brings from DESTINATION, and prints a line a request: "list PATH", "content PATH", "note", "sync PATH".
-// Its standard input says "full 0", "full 1" (it answers "full"), and ends it. HOW: serve, refuse, hang
-// (accepts, never answers), none (no socket, no heartbeat). Holder: who placeholders say has the file; `none`
-// makes the destination no directory, as an S3 one. The second form prints the records of a journal.
+// Makes SESSION, and STORE (which may be "": there is none) unless it is there, with a tree of which nothing
+// is listed; prints "ready", lists and brings from DESTINATION, and prints a line a request: "list PATH",
+// "content PATH", "note", "sync PATH". Its standard input says "full 0", "full 1" (it answers "full"), and
+// ends it. HOW: serve, refuse, hang (accepts, never answers), none (no socket, no heartbeat). Holder: who
+// placeholders say has the file; `none` makes the destination no directory, as an S3 one. The second form
+// prints the records of a journal.
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -74,7 +75,7 @@ class CheckpointFixture {
  public:
   explicit CheckpointFixture(Options options) : options_(std::move(options)) {
     must(::mkdir(options_.session.c_str(), 0700) == 0, "cannot create " + options_.session);
-    if (!fs::exists(options_.store)) {
+    if (!options_.store.empty() && !fs::exists(options_.store)) {
       for (const char* name : {"", "/tree", "/tmp"}) {
         must(::mkdir((options_.store + name).c_str(), 0700) == 0, "cannot create the store");
       }
@@ -153,7 +154,7 @@ class CheckpointFixture {
     record.destination_is_posix = is_posix ? 1 : 0;
     record.fsync = options_.fsync;
     record.when_full = options_.when_full;
-    ::stat(options_.store.c_str(), &info);
+    ::stat((options_.store.empty() ? options_.session : options_.store).c_str(), &info);
     record.device = info.st_dev;
     __atomic_store_n(&page.magic, kControlMagic, __ATOMIC_RELEASE);
   }
