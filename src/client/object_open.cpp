@@ -123,6 +123,40 @@ Opened open_by_stripe(const MappedSession& session, Place place, int flags, Path
   return opened;
 }
 
+struct Brought {
+  int fd;
+  int refusal;  // Where there is none: what an open gives where the origin has no path of its own.
+  bool lacks_room = false;
+};
+
+// By the server.
+Brought bring(const MappedSession& session, Place place, int flags, uint32_t request_flags) {
+  if (!server_answers(session)) {
+    return {-1, EIO};
+  }
+  const Materialised materialised = request_object(session, place, request_flags);
+  if (materialised.fd < 0) {
+    return {-1, materialised.error != 0 ? materialised.error : EIO, materialised.lacks_room};
+  }
+  int fd;
+  if ((flags & O_PATH) != 0) {
+    // Not to be had from an open descriptor, but the object is here now.
+    sys::close(materialised.fd);
+    fd = find_in_buffer(session, place, flags).fd;
+  } else {
+    fd = adopt(materialised.fd, flags);
+  }
+  if (fd < 0) {
+    return {-1, EIO};
+  }
+  note_descriptor(session, fd, place);
+  count_hit(session, materialised.hit);
+  return {fd, 0};
+}
+
+// open_when_room() asks after 10, 20, 40, ... ms and gives up after 0.63 s.
+constexpr int kLongestPauseMs = 320;
+
 }  // namespace
 
 bool fits_nowhere(const MappedSession& session, Place place) {
@@ -165,27 +199,30 @@ Opened open_object(const MappedSession& session, Place place, int flags, PathTex
   if (!here.damaged && (flags & O_PATH) == 0 && is_read_by_stripe(session, place)) {
     return open_by_stripe(session, place, flags, path);
   }
-  int refusal = EIO;
-  if (server_answers(session)) {
-    const Materialised materialised = request_object(session, place, here.damaged ? kMaterialiseDamaged : 0);
-    refusal = materialised.error != 0 ? materialised.error : EIO;
-    if (materialised.fd >= 0) {
-      int fd;
-      if ((flags & O_PATH) != 0) {
-        // Not to be had from an open descriptor, but the object is here now.
-        sys::close(materialised.fd);
-        fd = find_in_buffer(session, place, flags).fd;
-      } else {
-        fd = adopt(materialised.fd, flags);
-      }
-      if (fd >= 0) {
-        note_descriptor(session, fd, place);
-        count_hit(session, materialised.hit);
-        return {fd, 0};
-      }
+  const Brought brought = bring(session, place, flags, here.damaged ? kMaterialiseDamaged : 0);
+  if (brought.fd >= 0) {
+    return {brought.fd, 0};
+  }
+  if (brought.lacks_room && !session.dataset_of(place).origin_is_posix) {
+    const int fd = open_when_room(session, place, flags);
+    if (fd >= 0) {
+      return {fd, 0};
     }
   }
-  return use_origin(session, place, &ClientCounters::failures, path, refusal);
+  Opened opened = use_origin(session, place, &ClientCounters::failures, path, brought.refusal);
+  opened.lacks_room = brought.lacks_room;
+  return opened;
+}
+
+int open_when_room(const MappedSession& session, Place place, int flags) {
+  for (int pause_ms = 10; pause_ms <= kLongestPauseMs; pause_ms *= 2) {
+    sys::poll(nullptr, 0, pause_ms);
+    const Brought brought = bring(session, place, flags, 0);
+    if (brought.fd >= 0 || !brought.lacks_room) {
+      return brought.fd;
+    }
+  }
+  return -1;
 }
 
 }  // namespace forebay

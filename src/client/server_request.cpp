@@ -230,7 +230,8 @@ Materialised request_object(const MappedSession& session, Place place, uint32_t 
   request.flags = flags;
   const Answer answer = ask(session, &request, sizeof request);
   if (!answer.done) {
-    return {-1, HitKind::origin, answer.refused ? refusal_of(answer.reply) : EIO};
+    return {-1, HitKind::origin, answer.refused ? refusal_of(answer.reply) : EIO,
+            answer.refused && answer.reply.failed.errno_value == ENOSPC};
   }
   if (answer.fd < 0 || answer.reply.header.body_bytes != sizeof(MaterialiseReply) - sizeof(MessageHeader) ||
       !is_object(session, place, answer.fd)) {

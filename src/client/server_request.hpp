@@ -14,6 +14,7 @@ struct Materialised {
   int fd;  // The object, read-only, close-on-exec; -1 when no help came.
   HitKind hit;
   int error;  // The server's reason when it refused; EIO when it said nothing or nothing of use.
+  bool lacks_room = false;  // It refused because there is no room on this node now.
 };
 // `flags`: 0 or kMaterialiseDamaged.
 Materialised request_object(const MappedSession& session, Place place, uint32_t flags);

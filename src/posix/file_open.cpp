@@ -29,6 +29,12 @@ bool writes(int flags) {
   return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0 || makes_temporary(flags);
 }
 
+// Whether an open at the origin failed because it is not what or where it was, and not because of who asks.
+bool is_away(int error) {
+  return error == ENOENT || error == ENOTDIR || error == ESTALE || error == EIO || error == ENOTCONN ||
+         error == ETIMEDOUT;
+}
+
 int wanted_access(int flags) {
   const int mode = flags & O_ACCMODE;
   return (mode == O_WRONLY ? 0 : R_OK) | (mode == O_RDONLY && (flags & O_TRUNC) == 0 ? 0 : W_OK);
@@ -194,6 +200,11 @@ class Opening {
     const int fd = at_found_path();
     if (fd >= 0 && opened.partial) {
       note_partial(session_, fd, found_.place());
+    }
+    if (fd < 0 && opened.lacks_room && is_away(errno)) {
+      const int error = errno;
+      const int brought = open_when_room(session_, found_.place(), flags_);
+      return brought >= 0 ? brought : int{Failure{error}};
     }
     return fd;
   }

@@ -16,7 +16,7 @@ def texts(project):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path, path.read_text(errors="replace")
     for path in sorted(project.iterdir()):
-        if path.is_file():
+        if path.is_file() and path.name != ".git":  # A file in a second working tree, with the first one's place in it.
             yield path, path.read_text(errors="replace")
 
 

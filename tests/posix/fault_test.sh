@@ -55,6 +55,23 @@ for how in hang silent; do
   stop_session
 done
 
+# No room here for what other nodes have: the origin at once, and only if it is away is room waited for, not for long.
+start_session crowded "$WORK/tree" "$WORK/tree" --absent '*' --behave crowded
+reads_all crowded 1
+requests
+[ "$ASKED" = "$(printf 'materialise %s\n' dir/inner dir/sub/deep empty hard)" ] || fail "crowded: asked again with the origin there"
+mv "$WORK/tree" "$WORK/away"
+[ "$(ours cat "$WORK/tree/plain")" = "plain file" ] || fail "crowded: no room was waited for"
+mv "$WORK/away" "$WORK/tree"
+stop_session
+start_session full "$WORK/tree" "$WORK/tree" --absent '*' --behave full
+reads_all full 1
+mv "$WORK/tree" "$WORK/away"
+ours timeout 20 cat "$WORK/tree/plain" 2> "$WORK/said" && fail "full: read what is nowhere"
+grep -q "No such file" "$WORK/said" || fail "full: $(cat "$WORK/said")"
+mv "$WORK/away" "$WORK/tree"
+stop_session
+
 # A dead server: what is local stays so, the rest is the origin's at once.
 start_session dead "$WORK/tree" "$WORK/tree" --absent plain
 kill_server

@@ -8,7 +8,8 @@
 // owner is this node) and those that fit nowhere, prints "ready", and answers requests until its standard
 // input ends. Prints a line a request: "materialise PATH", "invalidate PATH entry|subtree". HOW: serve, hang
 // (accepts, never answers), silent (does not accept), garbage, close (without a reply), refuse, two
-// (descriptors), wrong (descriptor), none (no socket, no heartbeat).
+// (descriptors), wrong (descriptor), none (no socket, no heartbeat), crowded (has room for an object when
+// asked for the third time), full (never has).
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -282,10 +283,10 @@ class Fixture {
     ::sendmsg(client, &message, MSG_NOSIGNAL);
   }
 
-  static void fail(int client) {
+  static void fail(int client, int error = EIO) {
     FailedReply failed{};
     failed.header = header_of(MessageKind::failed, sizeof failed);
-    failed.errno_value = EIO;
+    failed.errno_value = static_cast<std::uint32_t>(error);
     reply(client, &failed, sizeof failed, {});
   }
 
@@ -311,6 +312,21 @@ class Fixture {
     }
   }
 
+  // When asked for the third time. What is staged then was read when asked for the first time: the origin may
+  // be away.
+  bool has_room(std::uint32_t entry) {
+    const auto [asked, is_new] = asked_.try_emplace(entry);
+    if (is_new && stage(entry)) {
+      asked->second.inode = state_.buffer_inode(entry);
+      state_.publish_inode(entry, 0);
+    }
+    if (++asked->second.times < 3) {
+      return false;
+    }
+    state_.publish_inode(entry, asked->second.inode);
+    return true;
+  }
+
   void materialise(int client, std::uint32_t entry) {
     const std::string& how = options_.behave;
     if (how == "close") {
@@ -318,6 +334,9 @@ class Fixture {
     }
     if (how == "garbage") {
       return reply(client, "not a message at all, only text", 31, {});
+    }
+    if (how == "full" || (how == "crowded" && !has_room(entry))) {
+      return fail(client, ENOSPC);
     }
     if (how == "refuse" || (state_.buffer_inode(entry) == 0 && !stage(entry))) {
       return fail(client);
@@ -343,6 +362,11 @@ class Fixture {
   MappedFile state_file_;
   MappedFile control_file_;
   StateView state_;
+  struct Asked {
+    int times = 0;
+    std::uint64_t inode = 0;
+  };
+  std::map<std::uint32_t, Asked> asked_;
 };
 
 }  // namespace

@@ -238,6 +238,34 @@ BOOST_AUTO_TEST_CASE(under_a_small_capacity_replicas_come_and_go_and_owned_objec
   BOOST_TEST(lab.core(0).store.usage().used_bytes <= 2'500'000U);
 }
 
+// What clients wait for when the origin is away (client/object_open.hpp).
+BOOST_AUTO_TEST_CASE(a_replica_has_no_room_while_another_comes_in_and_has_some_after_that) {
+  Tree tree;
+  tree.add("one", 2 * kChunkBytes);
+  const auto bytes = tree.add("other", 2 * kChunkBytes);
+  StagingLab lab(tree.root(), tree.buffers(),
+                 {.nodes = 5, .capacity_bytes = 3 * kChunkBytes, .stripe_bytes = kChunkBytes});
+  std::uint32_t node = 0;  // One that owns none of the four stripes.
+  for (const StateView& state = lab.state(0); state.owner(0) == node || state.owner(1) == node ||
+                                              state.owner(2) == node || state.owner(3) == node;) {
+    ++node;
+  }
+  Gate gate;
+  lab.origin.before_read = [&gate](const std::string&) {
+    gate.pass();
+    return Status{};
+  };
+  auto one = lab.start_materialise(node, "one");
+  gate.await_arrival();
+  const auto refused = lab.materialise(node, "other");
+  BOOST_TEST_REQUIRE(!refused.status.ok());
+  BOOST_TEST((refused.status.error().code == Code::no_space));
+  gate.open();
+  BOOST_TEST(one.get().status.ok());
+  BOOST_TEST(lab.materialise(node, "other").status.ok());
+  BOOST_TEST((lab.read(node, "other") == bytes));
+}
+
 BOOST_AUTO_TEST_CASE(an_object_that_fits_nowhere_fails_with_no_space) {
   Tree tree;
   tree.add("large", 3 * kChunkBytes);
