@@ -7,6 +7,7 @@
 #include "client/checkpoint_path.hpp"
 #include "client/checkpoint_placeholder.hpp"
 #include "client/checkpoint_request.hpp"
+#include "client/server_request.hpp"
 #include "client/system_call.hpp"
 
 namespace forebay {
@@ -26,7 +27,7 @@ void look_again(Resolution* found) {
 int bring(const MappedSession& session, Resolution* found, CheckpointBring what) {
   char path[PATH_MAX];
   copy_tree_path(session, *found, path);
-  const int error = request_bring(session, found->checkpoint, what, path);
+  const int error = insist_on_bring(session, found->checkpoint, what, path);
   look_again(found);
   return error;
 }
@@ -111,6 +112,13 @@ int bring_content(const MappedSession& session, Resolution* found, CheckpointBri
 
 int bring_listing(const MappedSession& session, Resolution* found) {
   return is_unlisted_mode(found->mode) ? bring(session, found, CheckpointBring::list) : 0;
+}
+
+int bring_listing_unless_at_destination(const MappedSession& session, Resolution* found) {
+  const bool may_wait = !session.checkpoints[found->checkpoint].destination_is_posix;
+  return is_unlisted_mode(found->mode) && !may_wait && !server_answers(session)
+             ? EIO
+             : bring_listing(session, found);
 }
 
 int bring_all_listings(const MappedSession& session, Resolution* found) {

@@ -28,6 +28,8 @@ int bring_content(const MappedSession& session, Resolution* found, CheckpointBri
 
 // Makes the directory, if it is one, complete.
 int bring_listing(const MappedSession& session, Resolution* found);
+// The same for a look, which a POSIX destination answers as well: no server is waited for then.
+int bring_listing_unless_at_destination(const MappedSession& session, Resolution* found);
 
 // And all directories below it: before it is renamed.
 int bring_all_listings(const MappedSession& session, Resolution* found);

@@ -29,10 +29,28 @@ int ask(const MappedSession& session, MessageKind kind, uint32_t checkpoint, uin
   return ask_plainly(session, &request, bytes);
 }
 
+// Asks, and once more when the server died meanwhile.
+int insist(const MappedSession& session, MessageKind kind, uint32_t checkpoint, uint32_t what,
+           const char* path) {
+  int error = EIO;
+  for (int tries = 0; tries < 2 && error == EIO && wait_for_server(session); ++tries) {
+    error = ask(session, kind, checkpoint, what, 0, path);
+    if (error == EIO && server_answers(session)) {
+      break;
+    }
+  }
+  return error;
+}
+
 }  // namespace
 
 int request_bring(const MappedSession& session, uint32_t checkpoint, CheckpointBring what, const char* path) {
   return ask(session, MessageKind::checkpoint_bring, checkpoint, static_cast<uint32_t>(what), 0, path);
+}
+
+int insist_on_bring(const MappedSession& session, uint32_t checkpoint, CheckpointBring what,
+                    const char* path) {
+  return insist(session, MessageKind::checkpoint_bring, checkpoint, static_cast<uint32_t>(what), path);
 }
 
 void request_note(const MappedSession& session, uint32_t checkpoint, uint64_t seq) {
@@ -40,7 +58,7 @@ void request_note(const MappedSession& session, uint32_t checkpoint, uint64_t se
 }
 
 int request_sync(const MappedSession& session, uint32_t checkpoint, const char* path) {
-  return ask(session, MessageKind::checkpoint_sync, checkpoint, 0, 0, path);
+  return insist(session, MessageKind::checkpoint_sync, checkpoint, 0, path);
 }
 
 }  // namespace forebay

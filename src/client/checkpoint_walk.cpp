@@ -156,8 +156,9 @@ class Walk {
   }
   int bring_list(size_t parent) {
     return of_parent(parent, [&](const char* path) {
-      return request_bring(session_, checkpoint_, CheckpointBring::list,
-                           parent == of_.tree_bytes ? "" : path + of_.tree_bytes + 1);
+      const char* below = parent == of_.tree_bytes ? "" : path + of_.tree_bytes + 1;
+      return of_.destination_is_posix ? request_bring(session_, checkpoint_, CheckpointBring::list, below)
+                                      : insist_on_bring(session_, checkpoint_, CheckpointBring::list, below);
     });
   }
 

@@ -91,7 +91,7 @@ bool valid_control(const ControlPage* control, size_t bytes) {
   if (bytes < sizeof(ControlPage) || __atomic_load_n(&control->magic, __ATOMIC_ACQUIRE) != kControlMagic ||
       control->version != kControlVersion || control->bytes != sizeof(ControlPage) ||
       control->dataset_count > kDatasetsMax || control->checkpoint_count > kCheckpointsMax ||
-      !valid_path(control->objects_directory, true)) {
+      (control->dataset_count != 0 && !valid_path(control->objects_directory, true))) {
     return false;
   }
   const auto phase = static_cast<SessionPhase>(__atomic_load_n(&control->phase, __ATOMIC_ACQUIRE));

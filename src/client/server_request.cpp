@@ -222,6 +222,20 @@ bool server_answers(const MappedSession& session) {
   return phase == SessionPhase::serving && sys::monotonic_ns() < beat + kHeartbeatDeadMs * kNsPerMs;
 }
 
+bool wait_for_server(const MappedSession& session) {
+  constexpr int kPollMs = 20;
+  const uint64_t deadline = sys::monotonic_ns() + kRestartMs * kNsPerMs;
+  const ControlPage& control = *session.control;
+  while (!server_answers(session)) {
+    if (control.restartable == 0 || sys::monotonic_ns() >= deadline ||
+        __atomic_load_n(&control.phase, __ATOMIC_ACQUIRE) == static_cast<uint32_t>(SessionPhase::stopped)) {
+      return false;
+    }
+    sys::poll(nullptr, 0, kPollMs);
+  }
+  return true;
+}
+
 Materialised request_object(const MappedSession& session, Place place, uint32_t flags) {
   MaterialiseRequest request{};
   request.header = header_of(MessageKind::materialise, sizeof request);

@@ -10,6 +10,11 @@ namespace forebay {
 // Whether it makes sense to ask: the session is serving and the heartbeat is fresh.
 bool server_answers(const MappedSession& session);
 
+// For what only a server can do: waits for one to be started again, where somebody does that. Whether it is
+// there. Bounded (kRestartMs).
+inline constexpr uint32_t kRestartMs = 20'000;
+bool wait_for_server(const MappedSession& session);
+
 struct Materialised {
   int fd;  // The object, read-only, close-on-exec; -1 when no help came.
   HitKind hit;

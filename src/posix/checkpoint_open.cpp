@@ -55,7 +55,7 @@ class CheckpointOpening {
   }
 
   int open_directory() {
-    if (bring_listing(session_, found_) != 0) {
+    if (bring_listing_unless_at_destination(session_, found_) != 0) {
       char path[PATH_MAX];
       copy_tree_path(session_, *found_, path);
       if (const int error = destination_path(session_, found_->checkpoint, path, found_->path.text);

@@ -18,6 +18,7 @@
 #include <utime.h>
 
 #include "client/caller_memory.hpp"
+#include "client/checkpoint_path.hpp"
 #include "client/descriptor_hints.hpp"
 #include "posix/hook.hpp"
 #include "posix/origin_directory.hpp"
@@ -73,8 +74,10 @@ long working_directory(const Arguments& a) {
 
 bool is_ours(const forebay::MappedSession& session, int fd) {
   struct stat info;
-  return forebay::sys::fstat(fd, &info) == 0 &&
-         forebay::describe(session, fd, info).kind != forebay::DescriptorKind::foreign;
+  forebay::TreeFile file;
+  return (forebay::sys::fstat(fd, &info) == 0 &&
+          forebay::describe(session, fd, info).kind != forebay::DescriptorKind::foreign) ||
+         forebay::find_tree_file(session, fd, &file);
 }
 bool is_ours(const forebay::MappedSession& session, int directory, const char* path) {
   if (path == nullptr || (forebay::is_readable(path) && *path == '\0')) {
@@ -165,6 +168,8 @@ bool concerns_us(long number, const Arguments& a) {
     case SYS_fstat:
     case SYS_getdents64:
     case SYS_fstatfs:
+    case SYS_fsync:
+    case SYS_fdatasync:
     case SYS_fchmod:
     case SYS_fchown:
     case SYS_fgetxattr:
@@ -272,6 +277,10 @@ long dispatch_number(long number, const Arguments& a) {
       return linkat(a.number(0), a.path(1), a.number(2), a.path(3), a.number(4));
     case SYS_symlinkat:
       return symlinkat(a.path(0), a.number(1), a.path(2));
+    case SYS_fsync:
+      return fsync(a.number(0));
+    case SYS_fdatasync:
+      return fdatasync(a.number(0));
     case SYS_fchmod:
       return fchmod(a.number(0), a.mode(1));
     case SYS_fchmodat:

@@ -51,6 +51,18 @@ same "a store that cannot be asked: what is not listed" EIO "$(errno_of "os.stat
 same "a store that cannot be asked: its directory" EIO "$(errno_of "os.listdir('$MOUNT/old')")"
 stop_session
 
+# What only a server can do waits for one that is started again.
+prepare restarted --holder other
+restart_checkpoint restarted --holder other --behave none --restartable 1
+ours sh -c "echo asked > $WORK/asked; cat $MOUNT/top" > "$WORK/got" &
+READER=$!
+until [ -s "$WORK/asked" ]; do :; done
+same "without a server, nothing is brought" "" "$(cat "$WORK/got")"
+echo serve >&"$SERVER_IN"
+wait "$READER" || fail "reading when a server came back"
+same "what the server brought" top "$(cat "$WORK/got")"
+stop_session
+
 # fsync waits for what was asked for, and says when it cannot be had.
 for mode in 1 2; do
   prepare "fsync$mode" --fsync "$mode"

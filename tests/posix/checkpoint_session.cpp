@@ -1,8 +1,8 @@
 // A checkpoint session made by hand, and a server of which one can ask anything: what the interposer's tests
 // of checkpoints run against. Nothing is drained.
 //
-//   checkpoint_session DESTINATION MOUNT SESSION STORE [--behave HOW] [--fsync N] [--when-full N] [--holder
-//   destination|other|none]
+//   checkpoint_session DESTINATION MOUNT SESSION STORE [--behave HOW] [--fsync N] [--when-full N]
+//   [--restartable N] [--holder destination|other|none]
 //   checkpoint_session journal STORE
 //
 // Makes SESSION, and STORE (which may be "": there is none) unless it is there, with a tree of which nothing
@@ -48,6 +48,7 @@ struct Options {
   std::string behave = "serve";
   std::uint32_t fsync = 0;
   std::uint32_t when_full = 0;
+  std::uint32_t restartable = 0;
   std::string holder = "destination";
 };
 
@@ -88,11 +89,11 @@ class CheckpointFixture {
   }
 
   void serve() {
-    const UniqueFd listening =
-        options_.behave == "none" ? UniqueFd() : listen_on(options_.session + "/socket");
+    UniqueFd listening;
     std::vector<UniqueFd> hanging;
     for (bool said = false; true; said = true) {
       if (options_.behave != "none") {
+        listening = listening.valid() ? std::move(listening) : listen_on(options_.session + "/socket");
         __atomic_store_n(&control().heartbeat_ns, now_ns(), __ATOMIC_RELAXED);
       }
       if (!said) {
@@ -128,6 +129,8 @@ class CheckpointFixture {
       __atomic_store_n(&control().checkpoints[0].full, static_cast<std::uint32_t>(text[5] - '0'),
                        __ATOMIC_RELEASE);
       std::cout << "full" << std::endl;
+    } else if (std::strncmp(text, "serve", 5) == 0) {
+      options_.behave = "serve";
     }
     return true;
   }
@@ -143,7 +146,7 @@ class CheckpointFixture {
     struct stat info {};
     ::stat(options_.session.c_str(), &info);
     page.tree_device = info.st_dev;
-    std::strncpy(page.objects_directory, "/nonexistent", kMountBytesMax - 1);
+    page.restartable = options_.restartable;
     page.checkpoint_count = 1;
     CheckpointRecord& record = page.checkpoints[0];
     const bool is_posix = options_.holder != "none";
@@ -371,6 +374,8 @@ int main(int argc, char** argv) {
       options.fsync = static_cast<std::uint32_t>(std::stoul(argv[i + 1]));
     } else if (flag == "--when-full") {
       options.when_full = static_cast<std::uint32_t>(std::stoul(argv[i + 1]));
+    } else if (flag == "--restartable") {
+      options.restartable = static_cast<std::uint32_t>(std::stoul(argv[i + 1]));
     } else if (flag == "--holder") {
       options.holder = argv[i + 1];
     }
