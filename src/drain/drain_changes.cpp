@@ -88,6 +88,7 @@ DrainMark& DrainQueue::mark_place(const JournalEntry& change, const std::string&
   fresh.settled_at = now + options_.settle;
   fresh.open = kind == DrainMark::Kind::name;
   fresh.hurry = mark.hurry;
+  fresh.replayed = !begun_working_;
   mark = std::move(fresh);
   index(mark);
   return mark;
@@ -302,6 +303,7 @@ void DrainQueue::renamed(const JournalEntry& change, DrainTime now) {
       }
       mark.path = to;
       mark.source = to;
+      mark.replayed = !begun_working_;
       mark.at = {std::max(mark.at.seq, change.seq), options_.holder, 0, mark.id};
       mark.after_all = is_last(to);
       mark.tries = 0;

@@ -28,11 +28,13 @@ void DrainQueue::place(DrainMark& mark) {
     order_.add(mark.path, mark.at, DrainOrder::Blocks::directory);
     return;
   }
-  if (mark.phase != DrainMark::Phase::unsynced) {
-    order_.add(mark.path, mark.at);
-    if (mark.kind == DrainMark::Kind::rename) {
-      order_.add(mark.from, mark.at);
-    }
+  order_.add(mark.path, mark.at);
+  if (mark.kind == DrainMark::Kind::rename) {
+    order_.add(mark.from, mark.at);
+  }
+  if (mark.phase == DrainMark::Phase::unsynced) {
+    order_.done(mark.path, mark.at);
+    order_.done(mark.from, mark.at);
   }
   if (mark.phase == DrainMark::Phase::waiting && !mark.needs_copy()) {
     mark.phase = DrainMark::Phase::ready;
@@ -94,6 +96,7 @@ void DrainQueue::insert(DrainMark mark) {
   mark.id = next_id_++;
   mark.at.id = mark.id;
   mark.at.holder = options_.holder;
+  mark.replayed = !begun_working_;
   index(marks_.emplace(mark.id, std::move(mark)).first->second);
 }
 
@@ -102,6 +105,9 @@ void DrainQueue::erase(std::uint64_t id, bool ended) {
   unindex(found->second);
   if (ended) {
     ended_.emplace_back(found->second.path, found->second.at.seq);
+    for (const std::string& path : found->second.were) {
+      ended_.emplace_back(path, found->second.at.seq);
+    }
     if (found->second.kind == DrainMark::Kind::rename) {
       ended_.emplace_back(found->second.from, found->second.at.seq);
     }
@@ -339,6 +345,53 @@ bool DrainQueue::retry(std::uint64_t id, std::uint64_t version, std::string reas
   return true;
 }
 
+std::vector<std::string> DrainQueue::later_names(const DrainMark& mark) const {
+  if (!mark.replayed) {
+    return {};
+  }
+  std::vector<const DrainMark*> renames;
+  for (const std::uint64_t id : renames_) {
+    if (const DrainMark& rename = marks_.at(id); rename.replayed && mark.at < rename.at) {
+      renames.push_back(&rename);
+    }
+  }
+  std::sort(renames.begin(), renames.end(), [](const auto* a, const auto* b) { return a->at < b->at; });
+  std::vector<std::string> names;
+  std::string name = mark.path;
+  for (const DrainMark* rename : renames) {
+    if (is_at_or_below(name, rename->from)) {
+      if (!order_.clear_above(rename->path, rename->at)) {
+        break;  // not made yet: something is to be done there before
+      }
+      name = rename->path + name.substr(rename->from.size());
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+bool DrainQueue::set_path(std::uint64_t id, std::uint64_t version, const std::string& path) {
+  DrainMark* mark = current(id, version);
+  if (mark == nullptr) {
+    return false;
+  }
+  unindex(*mark);
+  mark->were.push_back(mark->path);
+  mark->path = path;
+  mark->phase = DrainMark::Phase::waiting;
+  index(*mark);
+  return true;
+}
+
+bool DrainQueue::complain(std::uint64_t id, std::uint64_t version, std::string reason) {
+  DrainMark* mark = current(id, version);
+  if (mark != nullptr) {
+    mark->reason = std::move(reason);
+    ++mark->tries;
+  }
+  return mark != nullptr;
+}
+
 bool DrainQueue::again(std::uint64_t id, std::uint64_t version, DrainTime at) {
   DrainMark* mark = current(id, version);
   if (mark == nullptr) {
@@ -453,7 +506,7 @@ std::vector<JournalEntry> DrainQueue::entries() const {
     entry.kind = mark->removal ? JournalKind::removed : mark->made_by;
     entry.seq = mark->at.seq;
     entry.time_ns = mark->time_ns;
-    entry.path = mark->path;
+    entry.path = mark->were.empty() ? mark->path : mark->were.front();
     switch (entry.kind) {
       case JournalKind::opened:
       case JournalKind::closed:

@@ -40,6 +40,7 @@ struct DrainMark {
   std::string path;
   std::string source;
   std::string from;  // the old path of a rename; of other marks: where the content may be at the destination
+  std::vector<std::string> were;  // paths that the journal knows it by as well
   DrainPosition at;
   std::uint64_t time_ns = 0;
   std::uint64_t bytes = 0;
@@ -53,7 +54,8 @@ struct DrainMark {
   bool after_all = false;    // waits for everything before it
   bool replicated = false;
   bool lost = false;
-  bool hurry = false;  // somebody waits for it
+  bool hurry = false;     // somebody waits for it
+  bool replayed = false;  // noted before begin()
   Phase phase = Phase::waiting;
   DrainTime settled_at{};  // not copied before, unless it is urgent
   DrainTime retry_at{};    // not tried before
@@ -74,6 +76,8 @@ class DrainQueue {
   explicit DrainQueue(Options options) : options_(std::move(options)) {}
 
   // ---- What happened.
+  // What was noted until now is of earlier servers, and may be done.
+  void begin() { begun_working_ = true; }
   void note(const JournalEntry& entry, DrainTime now);
   // Renames that were begun and not done: those who made them are gone. What the tree says of each is told by
   // the caller, with finish_begun().
@@ -120,6 +124,13 @@ class DrainQueue {
   // The name is gone: it is to be removed there, when it is its turn.
   bool is_removal(std::uint64_t id, std::uint64_t version);
   bool retry(std::uint64_t id, std::uint64_t version, std::string reason, DrainTime at);
+  // Of a mark of an earlier server: renames behind it are pending that give these names to what it is about,
+  // one after the other. That server may have made them already, and then the mark is to have the name that
+  // is there.
+  [[nodiscard]] std::vector<std::string> later_names(const DrainMark& mark) const;
+  bool set_path(std::uint64_t id, std::uint64_t version, const std::string& path);
+  // Why it is not done yet, without another try from the beginning.
+  bool complain(std::uint64_t id, std::uint64_t version, std::string reason);
   // Again from the beginning, not as a failure.
   bool again(std::uint64_t id, std::uint64_t version, DrainTime at);
   bool published(std::uint64_t id, std::uint64_t version);  // not durable yet
@@ -170,6 +181,7 @@ class DrainQueue {
   [[nodiscard]] std::string newest_directory(DrainTime now) const;
 
   const Options options_;
+  bool begun_working_ = false;
   bool urgent_ = false;
   std::string focus_;  // urgent: the directory that is copied first
   bool has_focus_ = false;

@@ -73,6 +73,10 @@ Drainer::Impl::~Impl() {
 
 void Drainer::Impl::start() {
   begun_ended();
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.begin();
+  }
   for (std::uint32_t i = 0; i < std::max<std::uint32_t>(1, options_.threads); ++i) {
     threads_.emplace_back([this] { copy_work(); });
   }
@@ -177,8 +181,30 @@ TreeMirror::Guards Drainer::Impl::guards_for(const DrainMark& mark) {
   return guards;
 }
 
+// A rename that is pending was made already, by a server that was killed behind it.
+bool Drainer::Impl::take_later_name(const DrainMark& mark) {
+  std::vector<std::string> later;
+  {
+    const std::lock_guard lock(mutex_);
+    later = queue_.later_names(mark);
+  }
+  if (later.empty()) {
+    return false;
+  }
+  const auto path = mirror_.renamed_already(mark, later);
+  if (!path.ok()) {
+    retry_later(mark, path.error());
+    return true;
+  }
+  const std::lock_guard lock(mutex_);
+  return path->has_value() && queue_.set_path(mark.id, mark.version, **path);
+}
+
 void Drainer::Impl::copy_one(const DrainMark& mark) {
   using Outcome = TreeMirror::Copy::Outcome;
+  if (take_later_name(mark)) {
+    return;
+  }
   auto copy = mirror_.copy(mark, guards_for(mark));
   if (!copy.ok()) {
     retry_later(mark, copy.error());
@@ -269,6 +295,9 @@ void Drainer::Impl::publish_work() {
 bool Drainer::Impl::publish_wave() {
   const std::lock_guard one_at_a_time(publish_mutex_);
   std::vector<Done> wave;
+  if (Clock::now() >= sync_again_at_) {
+    wave = std::exchange(unsynced_, {});
+  }
   std::set<std::uint64_t> looked_at;
   bool moved = false;
   while (!stopping_ && wave.size() < kWaveMax) {
@@ -288,7 +317,11 @@ bool Drainer::Impl::publish_wave() {
       queue_.copied(mark->id, mark->version);  // not yet its turn
     }
   }
-  sync_wave(std::move(wave));
+  sync_wave(&wave);
+  if (!wave.empty()) {
+    unsynced_.insert(unsynced_.end(), wave.begin(), wave.end());
+    sync_again_at_ = Clock::now() + options_.retry_first;
+  }
   if (moved) {
     wake_.notify_all();
   }
@@ -367,40 +400,49 @@ void Drainer::Impl::is_durable_now(const DrainMark& mark) {
   }
 }
 
-void Drainer::Impl::sync_wave(std::vector<Done> wave) {
+void Drainer::Impl::sync_wave(std::vector<Done>* wave) {
   std::map<std::string, Status> synced;
-  for (const Done& done : wave) {
+  for (const Done& done : *wave) {
     for (const auto& directory : done.touched) {
       if (!synced.contains(directory)) {
         synced.emplace(directory, destination_.sync_directory(directory));
       }
     }
   }
-  for (const Done& done : wave) {
-    const Status* failed = nullptr;
-    for (const auto& directory : done.touched) {
-      if (!synced.at(directory).ok()) {
-        failed = &synced.at(directory);
+  std::vector<Done> again;
+  for (Done& done : *wave) {
+    const auto failed = std::find_if(done.touched.begin(), done.touched.end(),
+                                     [&](const auto& directory) { return !synced.at(directory).ok(); });
+    if (failed == done.touched.end()) {
+      finish(done.mark);
+    } else if (done.mark.kind != DrainMark::Kind::rename) {
+      // What was named may not last: it is done again, from the local copy.
+      retry_later(done.mark, synced.at(*failed).error());
+    } else {
+      // To be renamed again it would have to be called as before, which others would see.
+      const std::lock_guard lock(mutex_);
+      if (queue_.complain(done.mark.id, done.mark.version, synced.at(*failed).error().text)) {
+        again.push_back(std::move(done));
       }
-    }
-    if (failed != nullptr) {
-      // What was renamed may not last: it is done again, from the local copy.
-      retry_later(done.mark, failed->error());
-      continue;
-    }
-    const bool unsure = done.mark.made_by == JournalKind::opened && !done.mark.closed_hint;
-    const Stand stand = unsure ? stand_of(done.mark) : Stand{};
-    const std::lock_guard lock(mutex_);
-    if (unsure) {
-      if (queue_.watch(done.mark.id, done.mark.version)) {
-        watched_[done.mark.id] = {done.mark.version, Clock::now() + (urgent_ ? kOpenTakesUrgent : kOpenTakes),
-                                  stand.inode, stand.attributes};
-      }
-    } else if (queue_.durable(done.mark.id, done.mark.version)) {
-      is_durable_now(done.mark);
     }
   }
+  *wave = std::move(again);
   tell_ended();
+}
+
+// Its name lasts.
+void Drainer::Impl::finish(const DrainMark& mark) {
+  const bool unsure = mark.made_by == JournalKind::opened && !mark.closed_hint;
+  const Stand stand = unsure ? stand_of(mark) : Stand{};
+  const std::lock_guard lock(mutex_);
+  if (unsure) {
+    if (queue_.watch(mark.id, mark.version)) {
+      watched_[mark.id] = {mark.version, Clock::now() + (urgent_ ? kOpenTakesUrgent : kOpenTakes),
+                           stand.inode, stand.attributes};
+    }
+  } else if (queue_.durable(mark.id, mark.version)) {
+    is_durable_now(mark);
+  }
 }
 
 // ---- Open files.

@@ -79,7 +79,10 @@ class Drainer::Impl {
   TreeMirror::Guards guards_for(const DrainMark& mark);
   bool publish_wave();
   bool publish_one(const DrainMark& mark, std::vector<Done>* wave);
-  void sync_wave(std::vector<Done> wave);
+  // Those that are to be synced again later stay in the wave.
+  void sync_wave(std::vector<Done>* wave);
+  bool take_later_name(const DrainMark& mark);
+  void finish(const DrainMark& mark);
   void end_watches();
   // Whether the mark was not changed by it: no open file before it was found closed.
   bool nothing_closed_before(const DrainMark& mark, std::set<std::uint64_t>* looked_at);
@@ -94,6 +97,8 @@ class Drainer::Impl {
   Destination& destination_;
   TreeMirror mirror_;
   std::mutex publish_mutex_;
+  std::vector<Done> unsynced_;         // publish_mutex_; renames, whose directories are synced again
+  Clock::time_point sync_again_at_{};  // publish_mutex_
   std::condition_variable wake_;
   std::atomic<bool> stopping_ = false;
   std::map<std::uint64_t, Kept> kept_;        // mutex_; copied, by mark

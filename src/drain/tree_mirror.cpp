@@ -202,6 +202,31 @@ Result<TreeMirror::Published> TreeMirror::publish_attributes(const DrainMark& ma
   return done_in({parent_of(mark.path)});
 }
 
+Result<std::optional<std::string>> TreeMirror::renamed_already(const DrainMark& mark,
+                                                               const std::vector<std::string>& later) {
+  FOREBAY_ASSIGN(found, look(mark.source));
+  // A directory is there itself, of a file its directory is.
+  const auto is_present = [&](const std::string& path) -> Result<bool> {
+    const std::string seen = found.is_directory() ? path : parent_of(path);
+    const auto there = destination_.look(seen);
+    if (!there.ok() && there.error().code != Code::not_found) {
+      return Error{there.error()};
+    }
+    return there.ok() && S_ISDIR(there->attributes.mode);
+  };
+  FOREBAY_ASSIGN(own, is_present(mark.path));
+  if (own) {
+    return std::optional<std::string>();
+  }
+  for (const std::string& path : later) {
+    FOREBAY_ASSIGN(present, is_present(path));
+    if (present) {
+      return std::optional(path);
+    }
+  }
+  return std::optional<std::string>();
+}
+
 Result<TreeMirror::Published> TreeMirror::publish_rename(const DrainMark& mark) {
   FOREBAY_ASSIGN(found, look(mark.source));
   const auto from = destination_.look(mark.from);
@@ -209,7 +234,8 @@ Result<TreeMirror::Published> TreeMirror::publish_rename(const DrainMark& mark) 
     if (from.error().code != Code::not_found) {
       return Error{from.error()};
     }
-    if (found.is_absent()) {
+    // Renamed further since, the last rename will see what is there.
+    if (found.is_absent() || mark.source != mark.path) {
       return Published{};
     }
     // It was done already, by a server that was killed then; or somebody removed it at the destination.
@@ -265,7 +291,15 @@ Result<TreeMirror::Published> TreeMirror::in_place(const DrainMark& mark) {
     FOREBAY_TRY(destination_.make_directory(mark.path, attributes_in_tree(found.info).mode | S_IRWXU));
     FOREBAY_ASSIGN(also,
                    all_below(mark.source, mark.path, moves ? mark.from : "", DrainQueue::kRenameSub + 1));
-    published.also = std::move(also);
+    for (auto& each : also) {
+      // What was there before is what it was, or has a mark of its own.
+      const auto inner = look(each.source);
+      const bool same = inner.ok() && inner->kind == TreeLook::Kind::file &&
+                        is_there(each.path, attributes_in_tree(inner->info));
+      if (!moves || !same) {
+        published.also.push_back(std::move(each));
+      }
+    }
   }
   published.touched.push_back(parent_of(mark.path));
   if (moves) {

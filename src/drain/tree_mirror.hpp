@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -56,6 +57,10 @@ class TreeMirror {
     bool also_while_written = false;
   };
   Result<Copy> copy(const DrainMark& mark, const Guards& guards);
+
+  // Whether the names of `later` are there by now instead of the mark's own: the first that is.
+  Result<std::optional<std::string>> renamed_already(const DrainMark& mark,
+                                                     const std::vector<std::string>& later);
 
   // ---- The name itself.
   struct Published {
