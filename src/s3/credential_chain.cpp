@@ -84,11 +84,12 @@ Result<AwsCredentials> CredentialChain::of_web_identity(const std::string& token
   HttpRequest request;
   request.method = HttpMethod::post;
   request.url = endpoint.ends_with('/') ? endpoint : endpoint + "/";
-  request.body = canonical_query({{"Action", "AssumeRoleWithWebIdentity"},
-                                  {"Version", "2011-06-15"},
-                                  {"RoleArn", role},
-                                  {"RoleSessionName", session},
-                                  {"WebIdentityToken", without_line_end(std::move(token))}});
+  const auto form = canonical_query({{"Action", "AssumeRoleWithWebIdentity"},
+                                     {"Version", "2011-06-15"},
+                                     {"RoleArn", role},
+                                     {"RoleSessionName", session},
+                                     {"WebIdentityToken", without_line_end(std::move(token))}});
+  request.body = form;
   FOREBAY_ASSIGN(xml, ask(std::move(request)));
   FOREBAY_ASSIGN(credentials, parse_web_identity(xml));
   credentials.source = "web identity " + token_file;

@@ -1,4 +1,4 @@
-// S3Bucket: one bucket of an S3 store: listing, looking, reading.
+// S3Bucket: one bucket of an S3 store: listing, looking, reading, and what S3Writer asks of it.
 //
 // Every request is signed when it is sent, so that one which waited is not too old. A wrong clock, expired
 // credentials and a wrong region are put right once and the request repeated; what was found out holds for
@@ -26,13 +26,15 @@ struct S3Attributes {
   std::uint64_t size = 0;
   std::int64_t mtime_ns = 0;  // since 1970 UTC
   std::string etag;           // with its quotes
+  HttpHeaders headers;        // all that the store says of it
 };
 
 struct S3ListQuery {
   std::string prefix;
-  std::string delimiter;    // "/" for one level; empty: all below
-  std::string start_after;  // keys above it alone; empty: from the first
-  std::string before;       // keys below it alone; empty: to the last
+  std::string delimiter;        // "/" for one level; empty: all below
+  std::string start_after;      // keys above it alone; empty: from the first
+  std::string before;           // keys below it alone; empty: to the last
+  std::uint32_t page_keys = 0;  // at most so many in a page; 0: as many as the store likes
 };
 
 class S3Bucket {
@@ -62,6 +64,11 @@ class S3Bucket {
   Result<bool> read(const std::string& key, std::uint64_t offset, std::span<std::byte> into,
                     const std::string& etag);
 
+  // Anything else of the bucket, or of `key` in it. `done` names the document that says it was done; without
+  // it a 2xx does. Codes: those of HttpClient::perform(), no_space.
+  Result<HttpResponse> perform(HttpRequest request, std::string_view key, std::vector<HttpHeader> query,
+                               std::string_view done = {});
+
   // "s3://bucket/key"
   [[nodiscard]] std::string url_of(std::string_view key) const;
   [[nodiscard]] const std::string& bucket() const noexcept { return options_.bucket; }
@@ -71,7 +78,6 @@ class S3Bucket {
   class Exchange;
   S3Bucket(Options options, HttpClient& client, CredentialChain* credentials,
            std::function<std::int64_t()> now_s);
-  Result<HttpResponse> perform(HttpRequest request, std::string_view key, std::vector<HttpHeader> query);
   [[nodiscard]] S3Endpoint endpoint_in(const std::string& region) const;
   // Whether it makes the next attempt another one.
   bool take_remedy(const S3Verdict& verdict, const std::shared_ptr<const AwsCredentials>& used);

@@ -27,6 +27,10 @@ constexpr std::array<std::string_view, 7> kThrottled = {
     "TooManyRequests", "ServiceUnavailable"};
 constexpr std::array<std::string_view, 4> kTransient = {"InternalError", "RequestTimeout", "OperationAborted",
                                                         "IncompleteBody"};
+// What came is not what was sent.
+constexpr std::array<std::string_view, 2> kDamaged = {"BadDigest", "XAmzContentSHA256Mismatch"};
+constexpr std::array<std::string_view, 4> kFull = {"QuotaExceeded", "XMinioStorageFull", "StorageFull",
+                                                   "InsufficientStorage"};
 constexpr std::array<std::string_view, 4> kExpired = {"ExpiredToken", "ExpiredTokenException",
                                                       "TokenRefreshRequired", "InvalidToken"};
 constexpr std::array<std::string_view, 5> kElsewhere = {"PermanentRedirect", "TemporaryRedirect", "Redirect",
@@ -52,6 +56,14 @@ void judge_code(S3Verdict& verdict, const S3Question& question, const S3ErrorDoc
     failure.kind = FailureKind::transient;
     failure.code = Code::io_error;
     failure.errno_value = EIO;
+  } else if (is_one_of(error.code, kDamaged)) {
+    failure.kind = FailureKind::misbehaved;
+    failure.reason = fmt::format("the bytes were damaged on their way ({})", error.code);
+  } else if (is_one_of(error.code, kFull)) {
+    set_final(failure, Code::no_space, error.code == "QuotaExceeded" ? EDQUOT : ENOSPC,
+              fmt::format("the store has no room ({})", error.code));
+  } else if (error.code == "NoSuchUpload") {
+    set_final(failure, Code::not_found, ENOENT, "there is no such upload (NoSuchUpload)");
   } else if (error.code == "NoSuchBucket") {
     set_final(failure, Code::not_found, ENOENT,
               fmt::format("there is no bucket '{}' (NoSuchBucket)", question.bucket));

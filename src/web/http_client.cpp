@@ -13,6 +13,10 @@
 namespace forebay {
 namespace {
 
+// Of a larger one libcurl asks first (Expect: 100-continue), so that who refuses it need not cut it off,
+// which would lose the reason.
+constexpr std::size_t kSmallBody = 1U << 20;
+
 double random_number() {
   thread_local std::mt19937_64 engine{std::random_device{}()};
   return std::uniform_real_distribution<double>(0.0, 1.0)(engine);
@@ -36,6 +40,23 @@ class HeaderList {
   curl_slist* list_ = nullptr;
 };
 
+// For people.
+const char* verb_of(HttpMethod method) {
+  switch (method) {
+    case HttpMethod::get:
+      return "get";
+    case HttpMethod::head:
+      return "look at";
+    case HttpMethod::put:
+      return "put";
+    case HttpMethod::post:
+      return "post to";
+    case HttpMethod::remove:
+      return "delete";
+  }
+  return "get";
+}
+
 std::chrono::milliseconds until(WebTime deadline) {
   const auto left = deadline - std::chrono::steady_clock::now();
   return std::max(std::chrono::ceil<std::chrono::milliseconds>(left), std::chrono::milliseconds(1));
@@ -51,11 +72,15 @@ void set_method(CURL* handle, const HttpRequest& request) {
     case HttpMethod::put:
       curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, "PUT");
       break;
+    case HttpMethod::remove:
+      curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, "DELETE");
+      return;
     case HttpMethod::post:
       break;
   }
   curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
-  curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.body.c_str());
+  // Of a null pointer libcurl would think that a callback has the bytes.
+  curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.body.empty() ? "" : request.body.data());
 }
 
 void set_options(CURL* handle, const HttpOptions& options, const HttpRequest& request) {
@@ -72,8 +97,10 @@ void set_options(CURL* handle, const HttpOptions& options, const HttpRequest& re
                    1L);  // A key may have dots; what is signed must be what is sent.
   curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options.low_speed_bytes));
-  curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.low_speed_time.count()));
+  if (!request.is_answered_late) {
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(options.low_speed_bytes));
+    curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(options.low_speed_time.count()));
+  }
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
   curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
   if (!options.ca_file.empty()) {
@@ -124,7 +151,9 @@ HttpClient::Attempted HttpClient::attempt(HttpTransfer& transfer, HttpProtocol& 
   for (const auto& header : headers) {
     list.add(header.value.empty() ? header.name + ";" : header.name + ": " + header.value);
   }
-  list.add("Expect:");  // No round trip before a body.
+  if (request.body.size() <= kSmallBody) {
+    list.add("Expect:");  // No round trip before a body.
+  }
 
   const auto handle = handles_->take();
   std::array<char, CURL_ERROR_SIZE> text{};
@@ -145,8 +174,9 @@ HttpClient::Attempted HttpClient::attempt(HttpTransfer& transfer, HttpProtocol& 
 
   body_bytes_.fetch_add(transfer.bytes_landed(), std::memory_order_relaxed);
   auto failure = transfer.ended(code, text.data());
-  if (!failure && transfer.is_refused()) {
-    failure = protocol.judge(request, transfer.response());
+  if (!failure) {
+    failure = transfer.is_refused() ? protocol.judge(request, transfer.response())
+                                    : protocol.doubt(request, transfer.response());
   }
   return {{}, std::move(failure)};
 }
@@ -162,8 +192,8 @@ Error HttpClient::given_up(const HttpRequest& request, const HttpFailure& failur
   auto tried =
       attempts == 1 ? std::string("1 attempt") : fmt::format("{} attempts in {:.1f} s", attempts, spent);
   return Error{failure.code,
-               fmt::format("cannot {} {} ({}; {})", request.method == HttpMethod::head ? "look at" : "get",
-                           shown_url(request.url), failure.reason, tried),
+               fmt::format("cannot {} {} ({}; {})", verb_of(request.method), shown_url(request.url),
+                           failure.reason, tried),
                failure.errno_value};
 }
 
@@ -177,8 +207,9 @@ Result<HttpResponse> HttpClient::perform(const HttpRequest& request, HttpProtoco
   static_cast<void>(parts);
   FOREBAY_CHECK(!request.range || !request.range->into.empty());
   const auto begun = std::chrono::steady_clock::now();
-  const auto deadline = begun + (request.deadline.count() > 0 ? request.deadline : options_.deadline);
-  const auto body_bytes = request.range ? request.range->into.size() : 0;
+  const auto deadline = begun + (request.deadline.count() > 0 ? request.deadline : options_.deadline) +
+                        std::chrono::seconds(request.body.size() >> 20);
+  const auto body_bytes = request.range ? request.range->into.size() : request.body.size();
   RetrySchedule schedule(options_.retry, deadline, random_);
   HttpTransfer transfer(request, stopped_);
   HttpFailure last{FailureKind::throttled, Code::timed_out, ETIMEDOUT, "no turn before the deadline"};

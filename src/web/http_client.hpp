@@ -31,7 +31,8 @@ namespace forebay {
 struct HttpOptions {
   std::string ca_file;  // empty: the system's
   std::chrono::milliseconds connect_timeout{10'000};
-  std::chrono::milliseconds deadline{120'000};  // for all attempts of a request
+  // For all attempts of a request; each MiB of a request's body adds a second.
+  std::chrono::milliseconds deadline{120'000};
   // A transfer slower than so many bytes a second for so long is cut, and tried again.
   std::uint32_t low_speed_bytes = 1024;
   std::chrono::seconds low_speed_time{20};

@@ -13,7 +13,7 @@
 namespace forebay {
 
 std::string status_text(int status) {
-  static constexpr std::array<std::pair<int, const char*>, 22> kNames = {{
+  static constexpr std::array<std::pair<int, const char*>, 24> kNames = {{
       {200, "OK"},
       {206, "Partial Content"},
       {301, "Moved Permanently"},
@@ -28,6 +28,7 @@ std::string status_text(int status) {
       {404, "Not Found"},
       {405, "Method Not Allowed"},
       {408, "Request Timeout"},
+      {409, "Conflict"},
       {410, "Gone"},
       {412, "Precondition Failed"},
       {416, "Range Not Satisfiable"},
@@ -36,6 +37,7 @@ std::string status_text(int status) {
       {502, "Bad Gateway"},
       {503, "Service Unavailable"},
       {504, "Gateway Timeout"},
+      {507, "Insufficient Storage"},
   }};
   const auto at =
       std::find_if(kNames.begin(), kNames.end(), [&](const auto& name) { return name.first == status; });
@@ -72,6 +74,10 @@ HttpFailure failure_of_status(const HttpResponse& response, std::int64_t now_s) 
     case 408:
     case 425:
       failure.kind = FailureKind::transient;
+      break;
+    case 507:
+      failure.code = Code::no_space;
+      failure.errno_value = ENOSPC;
       break;
     case 501:
     case 505:

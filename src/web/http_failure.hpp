@@ -42,7 +42,12 @@ class HttpProtocol {
   // Before each attempt: `url` and `headers` are what will be sent, and may be changed. An Error ends the
   // request.
   virtual Status prepare(const HttpRequest& request, std::string& url, std::vector<HttpHeader>& headers) = 0;
+  // Of an answer that is no success.
   virtual HttpFailure judge(const HttpRequest& request, const HttpResponse& response) = 0;
+  // Of one that is by its status: what its body says against it.
+  virtual std::optional<HttpFailure> doubt(const HttpRequest& /*request*/, const HttpResponse& /*response*/) {
+    return std::nullopt;
+  }
 };
 
 // HTTP and nothing else.

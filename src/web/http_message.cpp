@@ -14,6 +14,8 @@ std::string_view method_name(HttpMethod method) noexcept {
       return "PUT";
     case HttpMethod::post:
       return "POST";
+    case HttpMethod::remove:
+      return "DELETE";
   }
   return "GET";
 }

@@ -12,7 +12,7 @@
 
 namespace forebay {
 
-enum class HttpMethod { get, head, put, post };
+enum class HttpMethod { get, head, put, post, remove };
 [[nodiscard]] std::string_view method_name(HttpMethod method) noexcept;
 
 struct HttpHeader {
@@ -30,15 +30,17 @@ struct HttpRequest {
   HttpMethod method = HttpMethod::get;
   std::string url;  // http or https
   std::vector<HttpHeader> headers;
-  std::string body;                // of put and post
+  std::string_view body;           // of put and post; must outlive the request
   std::optional<HttpRange> range;  // of get; without it the body is HttpResponse::text
   // The version that is wanted, as ETag says it, with or without its quotes; another one is Code::changed.
   std::string if_match;
   std::size_t text_bytes_max = 16u << 20;  // a longer body is refused
   // Never from https to http; from http to another host never either, from https to any.
   bool follows_redirects = false;
-  bool avoids_proxy = false;               // for services of the machine itself
-  std::chrono::milliseconds deadline{0};   // for all attempts together; 0: the client's
+  bool avoids_proxy = false;  // for services of the machine itself
+  // The server may work long before its answer begins: silence is not cut before the deadline.
+  bool is_answered_late = false;
+  std::chrono::milliseconds deadline{0};  // for all attempts together; 0: the client's
 };
 
 // The header lines of one answer, as they came.
