@@ -63,6 +63,23 @@ struct AttachFixture {
   std::unique_ptr<test::ClientLab> lab;
 };
 
+BOOST_FIXTURE_TEST_CASE(a_session_with_a_checkpoint_that_makes_no_sense_is_none, AttachFixture) {
+  refuses(control().checkpoint_count, kCheckpointsMax + 1);
+  CheckpointRecord& record = control().checkpoints[0];
+  std::strcpy(record.mount, "/mount/ck");
+  std::strcpy(record.destination, "/destination");
+  std::strcpy(record.store, "/buffer/store");
+  record.destination_is_posix = 1;
+  control().checkpoint_count = 1;
+  BOOST_TEST(attaches());
+  for (auto* text : {&record.mount, &record.destination, &record.store}) {
+    refuses_text(*text, "relative");
+    refuses_text(*text, std::string(kMountBytesMax, '/'));
+  }
+  record.store[0] = '\0';  // Could not be had: the mount is the destination.
+  BOOST_TEST(attaches());
+}
+
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(attach, AttachFixture)
