@@ -136,16 +136,19 @@ Result<TreeChange> CheckpointTree::describe(const std::string& path) const {
 }
 
 Status CheckpointTree::add_names(const std::string& directory, const std::string& found_at,
-                                 const std::vector<DestinationName>& names,
+                                 const std::vector<Held>& held, const std::vector<DestinationName>& names,
                                  const std::function<bool(const std::string& path)>& hides) const {
   FOREBAY_ASSIGN(fd, open_tree_directory(store_.tree_fd(), directory, O_RDONLY));
+  for (const Held& one : held) {
+    FOREBAY_TRY(add_name(fd.get(), join_path(directory, one.name.name), one));
+  }
   for (const DestinationName& name : names) {
     const std::string path = join_path(directory, name.name);
     // What no path can name, or nobody could open again, is not shown.
     if (is_temporary_name(name.name) || !is_tree_path(path) || name_of(path) != name.name || hides(path)) {
       continue;
     }
-    FOREBAY_TRY(add_name(fd.get(), join_path(found_at, name.name), name));
+    FOREBAY_TRY(add_name(fd.get(), join_path(found_at, name.name), {kHolderDestination, 0, name}));
   }
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0 ||
@@ -155,8 +158,8 @@ Status CheckpointTree::add_names(const std::string& directory, const std::string
   return {};
 }
 
-Status CheckpointTree::add_name(int directory, const std::string& found_at,
-                                const DestinationName& name) const {
+Status CheckpointTree::add_name(int directory, const std::string& found_at, const Held& held) const {
+  const DestinationName& name = held.name;
   struct stat there {};
   if (::fstatat(directory, name.name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0) {
     return {};
@@ -175,7 +178,7 @@ Status CheckpointTree::add_name(int directory, const std::string& found_at,
       return error_from_errno("cannot make the link " + found_at);
     }
   } else if (S_ISREG(name.attributes.mode)) {
-    FOREBAY_ASSIGN(made, make_placeholder({kHolderDestination, 0, name.attributes, found_at}));
+    FOREBAY_ASSIGN(made, make_placeholder({held.holder, held.seq, name.attributes, found_at}));
     tmp_name = std::move(made);
   } else {
     return {};  // Sockets, pipes and devices are the destination's own.
@@ -279,6 +282,18 @@ Status CheckpointTree::put(const Spot& spot, const std::string& tmp_name, const 
                            : error_from_errno("cannot put " + spot.name + " in its place");
   }
   return {};
+}
+
+Status CheckpointTree::remove(const std::string& path, const Look& seen) const {
+  FOREBAY_ASSIGN(spot, spot_of(path));
+  struct stat now {};
+  if (::fstatat(spot.parent.get(), spot.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !same_state(now, seen.info)) {
+    return Error{Code::changed, path + " is another file by now", ESTALE};
+  }
+  return ::unlinkat(spot.parent.get(), spot.name.c_str(), 0) == 0
+             ? Status()
+             : Status(error_from_errno("cannot remove " + path));
 }
 
 Status CheckpointTree::place(Incoming incoming, const std::string& path, const Look& seen) const {

@@ -16,9 +16,9 @@
 #include "common/result.hpp"
 #include "drain/destination.hpp"
 #include "drain/link_target.hpp"
-#include "drain/tree_change.hpp"
 #include "drain/placeholder.hpp"
 #include "drain/store_directory.hpp"
+#include "drain/tree_change.hpp"
 
 namespace forebay {
 
@@ -43,10 +43,16 @@ class CheckpointTree {
   // What is at `path`, as other nodes are told it; kind `removed` where nothing is.
   [[nodiscard]] Result<TreeChange> describe(const std::string& path) const;
 
-  // Puts what the destination has in the directory into it, besides what `hides` says and names that are
-  // there, and says then that it is listed. `found_at`: its path at the destination. One that is listed
-  // already: exclusively. Codes: not_found, no_space, io_error.
-  Status add_names(const std::string& directory, const std::string& found_at,
+  // What other nodes have in a directory, and the destination has not yet.
+  struct Held {
+    std::uint64_t holder;
+    std::uint64_t seq;
+    DestinationName name;
+  };
+  // Puts what other nodes have, and then what the destination has in the directory into it, besides what
+  // `hides` says and names that are there, and says then that it is listed. `found_at`: its path at the
+  // destination. Codes: not_found, no_space, io_error.
+  Status add_names(const std::string& directory, const std::string& found_at, const std::vector<Held>& held,
                    const std::vector<DestinationName>& names,
                    const std::function<bool(const std::string& path)>& hides) const;
   // The paths of those in it.
@@ -78,6 +84,8 @@ class CheckpointTree {
   Status place(Incoming incoming, const std::string& path, const Look& seen) const;
   // A placeholder in place of nothing, of another one, or of `over`; exclusively. Code: changed.
   Status place(const Placeholder& placeholder, const std::string& path, const Look& over) const;
+  // The very file, placeholder or symlink that was seen; exclusively. Code: changed.
+  Status remove(const std::string& path, const Look& seen) const;
 
   // What another node, `holder`, says. Exclusively. `keeps_local(path)`: what this node has there is later.
   // Outcome: whether it took place here; not where the directory is unlisted, or has something later.
@@ -103,10 +111,12 @@ class CheckpointTree {
   };
   [[nodiscard]] Result<Spot> spot_of(const std::string& path) const;
   Status put(const Spot& spot, const std::string& tmp_name, const Look& over) const;
-  Status add_name(int directory, const std::string& found_at, const DestinationName& name) const;
+  Status add_name(int directory, const std::string& found_at, const Held& held) const;
   Result<std::string> make_placeholder(const Placeholder& placeholder) const;
-  Result<bool> follow_new(std::uint64_t holder, const TreeChange& change, const std::string& path,
+  Result<bool> follow_new(std::uint64_t holder, const TreeChange& change,
                           const std::function<bool(const std::string& path)>& keeps_local) const;
+  Result<bool> follow_as_new(std::uint64_t holder, const TreeChange& change,
+                             const std::function<bool(const std::string& path)>& keeps_local) const;
   Result<bool> follow_removal(const TreeChange& change,
                               const std::function<bool(const std::string& path)>& keeps_local) const;
   Result<bool> follow_rename(std::uint64_t holder, const TreeChange& change,

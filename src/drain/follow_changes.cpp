@@ -49,7 +49,7 @@ Result<bool> CheckpointTree::follow(std::uint64_t holder, const TreeChange& chan
     case TreeChangeKind::content:
     case TreeChangeKind::directory:
     case TreeChangeKind::symlink:
-      return follow_new(holder, change, change.path, keeps_local);
+      return follow_new(holder, change, keeps_local);
     case TreeChangeKind::removed:
       return follow_removal(change, keeps_local);
     case TreeChangeKind::renamed:
@@ -63,7 +63,8 @@ Result<bool> CheckpointTree::follow(std::uint64_t holder, const TreeChange& chan
 
 // Where a directory above is missing it is made: unlisted, as nobody knows what else it has.
 Result<bool> CheckpointTree::follow_new(std::uint64_t holder, const TreeChange& change,
-                                        const std::string& path, const KeepsLocal& keeps_local) const {
+                                        const KeepsLocal& keeps_local) const {
+  const std::string& path = change.path;
   FOREBAY_ASSIGN(unlisted, unlisted_above(parent_of(path)));
   if (unlisted) {
     return false;
@@ -135,54 +136,59 @@ Result<bool> CheckpointTree::follow_removal(const TreeChange& change, const Keep
   return left.kind == Kind::absent;
 }
 
-// The files of this node in a directory move along. Where this node has not looked at the old name yet, the
-// new one is as if it were made.
-Result<bool> CheckpointTree::follow_rename(std::uint64_t holder, const TreeChange& change,
-                                           const KeepsLocal& keeps_local) const {
-  TreeChange made = change;
-  made.kind = S_ISDIR(change.attributes.mode)   ? TreeChangeKind::directory
-              : S_ISLNK(change.attributes.mode) ? TreeChangeKind::symlink
-                                                : TreeChangeKind::content;
+// What stands for it here moves along, and in a directory also the files of this node. Where nothing is here
+// yet, the new name is as if it were made.
+Result<bool> CheckpointTree::follow_rename(
+    std::uint64_t holder, const TreeChange& change,
+    const std::function<bool(const std::string& path)>& keeps_local) const {
   const auto from = look(change.path);
   if (!from.ok() && from.error().code != Code::not_found) {
     return from.error();
   }
-  const bool moves = from.ok() && from->kind != Kind::absent;
-  const bool moves_own = moves && (S_ISDIR(from->info.st_mode) || keeps_local(change.path));
-  if (!moves_own && change.kind == TreeChangeKind::renamed) {
-    if (moves && from->kind != Kind::placeholder) {
-      FOREBAY_TRY(clear(change.path, *from, keeps_local));
-    } else if (moves && from->placeholder.seq <= change.seq) {
-      FOREBAY_TRY(clear(change.path, *from, keeps_local));
-    }
-    if (change.attributes.mode == 0) {
-      return true;  // It went on from there.
-    }
-    FOREBAY_ASSIGN(placed, follow_new(holder, made, change.second, keeps_local));
-    if (placed && made.kind == TreeChangeKind::directory) {
-      FOREBAY_TRY(make_unlisted(change.second));
-    }
-    return placed;
+  const bool there = from.ok() && from->kind != Kind::absent;
+  const bool later = there && !S_ISDIR(from->info.st_mode) &&
+                     (from->placeholder.seq > change.seq || keeps_local(change.path));
+  if (!there || later) {
+    return follow_as_new(holder, change, keeps_local);
   }
-  auto to = look(change.second);
+  const auto to = look(change.second);
   if (!to.ok()) {
     // Its directory is not seen here yet, and what moves there would not be seen either.
     return to.error().code == Code::not_found ? Result<bool>(false) : to.error();
   }
   FOREBAY_ASSIGN(from_spot, spot_of(change.path));
   FOREBAY_ASSIGN(to_spot, spot_of(change.second));
-  const bool exchange = change.kind == TreeChangeKind::exchanged && moves && to->kind != Kind::absent;
-  if (!moves) {
-    return false;
-  }
+  const bool exchange = change.kind == TreeChangeKind::exchanged && to->kind != Kind::absent;
   if (!exchange) {
     FOREBAY_TRY(clear(change.second, *to, keeps_local));
   }
   if (::renameat2(from_spot.parent.get(), from_spot.name.c_str(), to_spot.parent.get(), to_spot.name.c_str(),
                   exchange ? RENAME_EXCHANGE : 0) != 0) {
-    return error_from_errno("cannot rename " + change.path + " to " + change.second);
+    // Something later of this node is in the way.
+    return errno == ENOTEMPTY || errno == EEXIST || errno == EISDIR || errno == ENOTDIR
+               ? Result<bool>(false)
+               : error_from_errno("cannot rename " + change.path + " to " + change.second);
   }
   return true;
+}
+
+Result<bool> CheckpointTree::follow_as_new(
+    std::uint64_t holder, const TreeChange& change,
+    const std::function<bool(const std::string& path)>& keeps_local) const {
+  TreeChange made = change;
+  made.kind = S_ISDIR(change.attributes.mode)   ? TreeChangeKind::directory
+              : S_ISLNK(change.attributes.mode) ? TreeChangeKind::symlink
+                                                : TreeChangeKind::content;
+  made.path = change.second;
+  made.second.clear();
+  if (change.attributes.mode == 0) {
+    return true;  // It went on from there.
+  }
+  FOREBAY_ASSIGN(placed, follow_new(holder, made, keeps_local));
+  if (placed && made.kind == TreeChangeKind::directory) {
+    FOREBAY_TRY(make_unlisted(made.path));
+  }
+  return placed;
 }
 
 Result<bool> CheckpointTree::follow_attributes(const TreeChange& change) const {

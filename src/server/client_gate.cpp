@@ -77,30 +77,4 @@ void ClientGate::invalidate(std::vector<InvalidateItem> items, std::function<voi
   });
 }
 
-namespace {
-
-Error no_such_mount() {
-  return {Code::bad_argument, "no such checkpoint mount", EINVAL};
-}
-
-}  // namespace
-
-ClientService::Progress ClientGate::checkpoint_bring(std::uint32_t, CheckpointBring, std::string,
-                                                     std::function<void(Status)> done) {
-  done(no_such_mount());
-  return nullptr;
-}
-
-ClientService::Progress ClientGate::checkpoint_note(std::uint32_t, std::uint64_t,
-                                                    std::function<void(Status)> done) {
-  done(no_such_mount());
-  return nullptr;
-}
-
-ClientService::Progress ClientGate::checkpoint_sync(std::uint32_t, std::string,
-                                                    std::function<void(Status)> done) {
-  done(no_such_mount());
-  return nullptr;
-}
-
 }  // namespace forebay

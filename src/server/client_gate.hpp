@@ -2,9 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "ipc/client_service.hpp"
 #include "server/admin_service.hpp"
+#include "server/checkpoint_service.hpp"
 #include "server/node_core.hpp"
 #include "server/session.hpp"
 
@@ -12,8 +15,8 @@ namespace forebay {
 
 class ClientGate final : public ClientService {
  public:
-  ClientGate(NodeCore& core, AdminService& admin, const Session& session)
-      : core_(core), admin_(admin), session_(session) {}
+  ClientGate(NodeCore& core, AdminService& admin, CheckpointService& checkpoints, const Session& session)
+      : core_(core), admin_(admin), checkpoints_(checkpoints), session_(session) {}
 
   Progress materialise(std::uint32_t dataset, std::uint32_t entry,
                        std::function<void(Materialised)> done) override;
@@ -21,11 +24,18 @@ class ClientGate final : public ClientService {
                   std::function<void(Status)> done) override;
   void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) override;
   Progress checkpoint_bring(std::uint32_t checkpoint, CheckpointBring what, std::string path,
-                            std::function<void(Status)> done) override;
-  Progress checkpoint_note(std::uint32_t checkpoint, std::uint64_t seq,
-                           std::function<void(Status)> done) override;
+                            std::function<void(Status)> done) override {
+    return checkpoints_.bring(checkpoint, what, std::move(path), std::move(done));
+  }
+  Progress checkpoint_note(std::uint32_t checkpoint, std::uint64_t,
+                           std::function<void(Status)> done) override {
+    checkpoints_.note(checkpoint, std::move(done));
+    return nullptr;
+  }
   Progress checkpoint_sync(std::uint32_t checkpoint, std::string path,
-                           std::function<void(Status)> done) override;
+                           std::function<void(Status)> done) override {
+    return checkpoints_.sync(checkpoint, std::move(path), std::move(done));
+  }
   void admin(std::string request, std::function<void(Result<std::string>)> done) override {
     admin_.ask(std::move(request), std::move(done));
   }
@@ -50,6 +60,7 @@ class ClientGate final : public ClientService {
   std::uint32_t ticks_ = 0;
   NodeCore& core_;
   AdminService& admin_;
+  CheckpointService& checkpoints_;
   const Session& session_;
 };
 

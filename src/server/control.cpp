@@ -38,6 +38,7 @@ void block_control_signals() {
   const sigset_t set = control_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGIO, SIG_IGN);  // Of leases on files of checkpoints, which are looked at besides.
 }
 
 Control::Control(bool supervised, Ends ends) : supervised_(supervised), ends_(std::move(ends)) {

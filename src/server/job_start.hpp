@@ -28,12 +28,13 @@ namespace forebay {
 // The rounds of a start, in their order (Rendezvous::meet).
 enum class StartRound : std::uint16_t {
   hello = 0,
-  built = 100,     // + dataset: node 0 has its catalog
-  fetched = 200,   // + dataset: everybody has
-  bypassed = 299,  // everybody knows how much is bypassed on each node
-  kept = 300,      // what buffers kept is marked
-  serving = 301,   // every node answers peers and clients
-  staged = 302,    // every owner has what it owns
+  built = 100,        // + dataset: node 0 has its catalog
+  fetched = 200,      // + dataset: everybody has
+  bypassed = 299,     // everybody knows how much is bypassed on each node
+  kept = 300,         // what buffers kept is marked
+  serving = 301,      // every node answers peers and clients
+  staged = 302,       // every owner has what it owns
+  checkpoints = 303,  // everybody knows what each has pending
 };
 
 struct JobNode {

@@ -31,8 +31,10 @@ constexpr std::uint64_t kExchangeHangsNs = 3'000'000'000;
 constexpr int kArenasMax = 4;
 
 Status check(const ServeOptions& options) {
-  if (options.datasets.empty() || options.datasets.size() > kDatasetsMax) {
-    return Error{Code::bad_argument, "name 1 to 16 datasets to stage"};
+  if (options.datasets.size() > kDatasetsMax || options.checkpoints.mounts.size() > kCheckpointsMax ||
+      options.datasets.size() + options.checkpoints.mounts.size() == 0) {
+    return Error{Code::bad_argument,
+                 "name up to 16 datasets to stage and up to 8 checkpoints, and one at least"};
   }
   if (options.stripe_bytes == 0 || options.stripe_bytes % kChunkBytes != 0) {
     return Error{Code::bad_argument, "the stripe size must be a multiple of 4 MiB"};

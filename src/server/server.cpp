@@ -66,7 +66,8 @@ Server::Server(const ServeOptions& options, const NodePlaces& places, PeerTransp
       control_(control),
       rendezvous_(transport),
       job_({options, transport, router_, rendezvous_, [this] { return names(); }}),
-      watch_(transport, watch_options(std::move(exchange_runs))) {
+      watch_(transport, watch_options(std::move(exchange_runs))),
+      checkpoints_(options, transport) {
   router_.add({PeerOp::rendezvous}, rendezvous_);
   router_.add({PeerOp::stop}, *this);
   router_.add({PeerOp::alive, PeerOp::silent}, watch_);
@@ -133,6 +134,7 @@ Result<std::unique_ptr<ObjectStore>> Server::open_store() const {
 
 Result<JobNode> Server::join() {
   FOREBAY_TRY(job_.open_origins());
+  FOREBAY_TRY(checkpoints_.open_destinations());
   FOREBAY_ASSIGN(taken, take_up_session());
   if (taken) {
     session_ = std::move(taken->session);
@@ -153,12 +155,18 @@ Result<JobNode> Server::join() {
   return JobNode{places_.name, places_.host, places_.session_directory, store_->usage().capacity_bytes};
 }
 
+Session::Expected Server::expected_session() const {
+  Session::Expected expected = job_.expected_session();
+  expected.checkpoints = checkpoints_.expected();
+  return expected;
+}
+
 // What is there from servers before. Nothing where there is none, or none that can go on.
 Result<std::optional<Session::TakenUp>> Server::take_up_session() {
   if (options_.restart == 0) {
     return std::optional<Session::TakenUp>();
   }
-  auto taken = Session::take_up(places_.session_directory, job_.expected_session(), kTakeUpPatience);
+  auto taken = Session::take_up(places_.session_directory, expected_session(), kTakeUpPatience);
   if (taken.ok()) {
     return std::optional(std::move(taken).value());
   }
@@ -176,6 +184,7 @@ Status Server::begin_session() {
   session_ = {};
   FOREBAY_ASSIGN(session, Session::create(places_.session_directory));
   session_ = std::move(session);
+  FOREBAY_TRY(session_.add_checkpoints(checkpoints_.expected()));
   return options_.supervised ? session_.expect_restart(places_.run_claim) : Status();
 }
 
@@ -218,8 +227,9 @@ Status Server::start() {
               core_->peer_service);
   FOREBAY_TRY(take_up_marks());
   FOREBAY_TRY(take_up_kept());
+  FOREBAY_TRY(open_checkpoints());
 
-  gate_ = std::make_unique<ClientGate>(*core_, *admin_, session_);
+  gate_ = std::make_unique<ClientGate>(*core_, *admin_, checkpoints_, session_);
   const Status served =
       serve_clients({transport_.self().value, transport_.node_count(), store_->objects_directory(),
                      store_->device(), partial_mode.materialise_max_bytes});
@@ -227,10 +237,37 @@ Status Server::start() {
                                                                    ? Result<nlohmann::json>(nlohmann::json())
                                                                    : Result<nlohmann::json>(served.error())));
   tell_marks();
+  FOREBAY_TRY(drain_checkpoints());
   if (leads()) {
     announce_ready();
   }
   return start_staging();
+}
+
+Status Server::open_checkpoints() {
+  if (checkpoints_.empty()) {
+    return {};
+  }
+  std::vector<std::string> names;
+  for (const auto& node : job_.nodes()) {
+    names.push_back(node.name);
+  }
+  FOREBAY_TRY(checkpoints_.open_stores(session_, places_.buffer_directory, names, options_.restart > 0));
+  router_.add({PeerOp::checkpoint_names, PeerOp::checkpoint_published, PeerOp::read_checkpoint},
+              checkpoints_);
+  checkpoints_.start();
+  return {};
+}
+
+// Nothing is brought to a destination before all know what each has for it, and in which order.
+Status Server::drain_checkpoints() {
+  if (checkpoints_.empty()) {
+    return {};
+  }
+  checkpoints_.wait_until_heard();
+  FOREBAY_TRY(rendezvous_.meet(number_of(StartRound::checkpoints), nlohmann::json()));
+  checkpoints_.start_draining();
+  return {};
 }
 
 Status Server::serve_clients(const Session::Identification& id) {
@@ -473,6 +510,7 @@ void Server::tear_down() {
     session_.set_phase(SessionPhase::stopped);
   }
   socket_.reset();
+  checkpoints_.stop();
   if (core_) {
     core_->stop();
   }

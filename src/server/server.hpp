@@ -11,6 +11,7 @@
 #include "ipc/socket_server.hpp"
 #include "server/admin_service.hpp"
 #include "server/bypass_union.hpp"
+#include "server/checkpoint_service.hpp"
 #include "server/client_gate.hpp"
 #include "server/control.hpp"
 #include "server/job_start.hpp"
@@ -48,11 +49,14 @@ class Server final : private RequestHandler {
   Status start();
   Result<JobNode> join();
   Status begin_session();
+  [[nodiscard]] Session::Expected expected_session() const;
   Result<std::optional<Session::TakenUp>> take_up_session();
   Result<std::unique_ptr<ObjectStore>> open_store() const;
   Status take_up_marks();
   Status take_up_kept();
   Status serve_clients(const Session::Identification& id);
+  Status open_checkpoints();
+  Status drain_checkpoints();
   void tell_marks() const;
   void announce_plan(const Ownership& ownership) const;
   void announce_ready() const;
@@ -81,6 +85,7 @@ class Server final : private RequestHandler {
   std::unique_ptr<ObjectStore> store_;
   std::unique_ptr<NodeCore> core_;
   std::unique_ptr<BypassUnion> marks_;  // Where the session goes on.
+  CheckpointService checkpoints_;
   std::unique_ptr<AdminService> admin_;
   std::unique_ptr<ClientGate> gate_;
   std::unique_ptr<SocketServer> socket_;

@@ -48,6 +48,19 @@ Error not_ours(const std::string& what) {
   return Error{Code::corrupt, what};
 }
 
+bool same_checkpoints(const ControlPage& page, const Session::Expected& expected) {
+  if (page.checkpoint_count != expected.checkpoints.size()) {
+    return false;
+  }
+  for (std::uint32_t k = 0; k < page.checkpoint_count; ++k) {
+    if (!same_text(page.checkpoints[k].mount, expected.checkpoints[k].mount) ||
+        !same_text(page.checkpoints[k].destination, expected.checkpoints[k].destination)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // The catalog and the state table of one dataset, if its files are of one piece and what is expected.
 Result<std::pair<std::unique_ptr<Catalog>, MappedFile>> load_dataset(const std::string& directory,
                                                                      std::uint32_t k, const ControlPage& page,
@@ -116,6 +129,9 @@ Result<Session::TakenUp> Session::take_up(const std::string& directory, const Ex
   }
   if (page.dataset_count != expected.datasets.size()) {
     return useless(not_ours(directory + " is of other datasets"));
+  }
+  if (!same_checkpoints(page, expected)) {
+    return useless(not_ours(directory + " is of other checkpoints"));
   }
   wait_until_gone(static_cast<pid_t>(page.server_pid), patience);
   for (std::uint32_t k = 0; k < page.dataset_count; ++k) {
@@ -191,6 +207,36 @@ Result<StateView> Session::add_dataset(std::uint32_t k, const Catalog& catalog, 
   FOREBAY_TRY(make_session_tree(directory_ + "/tree." + std::to_string(k), catalog.view(), state));
   page.dataset_count = k + 1;
   return state;
+}
+
+Status Session::add_checkpoints(const std::vector<Expected::Checkpoint>& checkpoints) const {
+  ControlPage& page = control();
+  if (checkpoints.size() > kCheckpointsMax) {
+    return Error{Code::bad_argument, "too many checkpoint mounts (a session holds 8)"};
+  }
+  for (std::uint32_t k = 0; k < checkpoints.size(); ++k) {
+    CheckpointRecord& record = page.checkpoints[k];
+    FOREBAY_TRY(copy_text(record.mount, checkpoints[k].mount));
+    FOREBAY_TRY(copy_text(record.destination, checkpoints[k].destination));
+    record.destination_is_posix = checkpoints[k].destination_is_posix ? 1 : 0;
+    record.fsync = static_cast<std::uint32_t>(checkpoints[k].fsync);
+    record.when_full = static_cast<std::uint32_t>(checkpoints[k].when_full);
+  }
+  page.checkpoint_count = static_cast<std::uint32_t>(checkpoints.size());
+  return {};
+}
+
+Status Session::set_store(std::uint32_t k, const std::string& path, std::uint64_t device) const {
+  CheckpointRecord& record = control().checkpoints[k];
+  if (!published()) {
+    FOREBAY_TRY(copy_text(record.store, path));
+    record.device = device;
+  } else if (path.empty()) {
+    __atomic_store_n(&record.store[0], '\0', __ATOMIC_RELEASE);
+  } else if (!same_text(record.store, path) || record.device != device) {
+    return Error{Code::unavailable, path + " is not where the session's programs look for it"};
+  }
+  return {};
 }
 
 Status Session::expect_restart(const std::string& run_claim) const {

@@ -25,8 +25,16 @@ class Session {
       std::string mount;
       std::string origin;  // its canonical name
     };
+    struct Checkpoint {
+      std::string mount;
+      std::string destination;  // its canonical name
+      bool destination_is_posix = false;
+      FsyncMode fsync = FsyncMode::process;
+      FullMode when_full = FullMode::wait;
+    };
     std::vector<Dataset> datasets;
     std::uint64_t stripe_bytes;
+    std::vector<Checkpoint> checkpoints{};
   };
   struct TakenUp;
 
@@ -57,6 +65,11 @@ class Session {
   // come in order. Codes: no_space, io_error.
   Result<StateView> add_dataset(std::uint32_t k, const Catalog& catalog, const std::string& mount,
                                 bool origin_is_posix);
+
+  // Before publish(). Code: bad_argument (too many, names that are too long).
+  Status add_checkpoints(const std::vector<Expected::Checkpoint>& checkpoints) const;
+  // Where this node's store of checkpoint `k` is; an empty path: programs go to the destination themselves.
+  Status set_store(std::uint32_t k, const std::string& path, std::uint64_t device) const;
 
   // The state table of dataset `k` of a session that was taken up.
   [[nodiscard]] StateView state(std::uint32_t k) const { return StateView(states_[k].data()); }

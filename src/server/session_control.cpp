@@ -15,7 +15,8 @@ Result<MappedFile> open_control_page(const std::string& directory, MappedFile::A
   }
   const auto& page = *reinterpret_cast<const ControlPage*>(file.data());
   if (__atomic_load_n(&page.magic, __ATOMIC_ACQUIRE) != kControlMagic || page.version != kControlVersion ||
-      page.bytes != sizeof(ControlPage) || page.dataset_count > kDatasetsMax) {
+      page.bytes != sizeof(ControlPage) || page.dataset_count > kDatasetsMax ||
+      page.checkpoint_count > kCheckpointsMax) {
     return Error{Code::corrupt, path + " was never finished, or is of another version"};
   }
   return file;

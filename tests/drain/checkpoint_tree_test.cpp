@@ -34,11 +34,15 @@ BOOST_FIXTURE_TEST_CASE(a_listed_directory_shows_what_the_destination_has, TreeL
 BOOST_FIXTURE_TEST_CASE(names_that_are_there_stay_and_hidden_ones_do_not_come_back, TreeLab) {
   list("", {file_named("old")});
   write("mine", "here");
-  const auto again = tree.add_names("", "", {file_named("old", 9), file_named("mine"), file_named("gone")},
-                                    [](const std::string& path) { return path == "gone"; });
+  const std::vector<CheckpointTree::Held> held = {{7, 3, file_named("theirs", 11)}};
+  const auto again =
+      tree.add_names("", "", held, {file_named("old", 9), file_named("theirs"), file_named("gone")},
+                     [](const std::string& path) { return path == "gone"; });
   BOOST_TEST(again.ok());
   BOOST_TEST(look("old").placeholder.attributes.size == 5u);
   BOOST_TEST((kind("mine") == Kind::file));
+  BOOST_TEST(look("theirs").placeholder.holder == 7u);
+  BOOST_TEST(look("theirs").placeholder.attributes.size == 11u);
   BOOST_TEST((kind("gone") == Kind::absent));
 }
 
@@ -120,7 +124,7 @@ BOOST_FIXTURE_TEST_CASE(links_in_the_way_are_not_followed, TreeLab) {
   fs::create_directories(scratch.path() + "/elsewhere");
   list("", {link_named("l", scratch.path() + "/elsewhere")});
   BOOST_TEST(!tree.look("l/x").ok());
-  BOOST_TEST(!tree.add_names("l", "l", {file_named("x")}, hides_none).ok());
+  BOOST_TEST(!tree.add_names("l", "l", {}, {file_named("x")}, hides_none).ok());
   BOOST_TEST(fs::is_empty(scratch.path() + "/elsewhere"));
 }
 

@@ -32,7 +32,7 @@ BOOST_AUTO_TEST_CASE(without_room_a_listing_fails_says_so_and_is_finished_when_t
       }
     }
     const auto none = [](const std::string&) { return false; };
-    const auto listed = tree.add_names("", "", {file_named("a"), file_named("b")}, none);
+    const auto listed = tree.add_names("", "", {}, {file_named("a"), file_named("b")}, none);
     BOOST_TEST_REQUIRE(!listed.ok());
     BOOST_TEST((listed.error().code == Code::no_space));
     BOOST_TEST((tree.look("")->kind == Kind::unlisted));
@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(without_room_a_listing_fails_says_so_and_is_finished_when_t
     BOOST_TEST((incoming->write(std::as_bytes(std::span(text)), 0).error().code == Code::no_space));
 
     std::filesystem::remove(filler);
-    BOOST_TEST(tree.add_names("", "", {file_named("a"), file_named("b")}, none).ok());
+    BOOST_TEST(tree.add_names("", "", {}, {file_named("a"), file_named("b")}, none).ok());
     BOOST_TEST((tree.look("a")->kind == Kind::placeholder));
   }
   ::umount2(scratch.path().c_str(), MNT_DETACH);

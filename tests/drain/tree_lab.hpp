@@ -30,7 +30,7 @@ struct TreeLab {
 
   static bool hides_none(const std::string&) { return false; }
   void list(const std::string& directory, const std::vector<DestinationName>& names) const {
-    const auto listed = tree.add_names(directory, directory, names, hides_none);
+    const auto listed = tree.add_names(directory, directory, {}, names, hides_none);
     BOOST_TEST_REQUIRE(listed.ok(), (listed.ok() ? "" : listed.error().text));
   }
   void write(const std::string& path, const std::string& text) const {

@@ -22,12 +22,15 @@ namespace forebay::test {
 
 class JobLab {
  public:
-  // `base` is empty or was a lab's before, and outlives this. `tree` is staged in place.
+  // `base` is empty or was a lab's before, and outlives this. `tree` is staged in place; empty: none is.
   JobLab(const std::string& tree, const std::string& base, std::uint32_t nodes,
-         PrefetchMode prefetch = PrefetchMode::background)
+         PrefetchMode prefetch = PrefetchMode::background, ServeCheckpoints checkpoints = {})
       : nodes_(nodes) {
     block_control_signals();
-    options_.datasets = {{tree, std::filesystem::canonical(tree).string()}};
+    if (!tree.empty()) {
+      options_.datasets = {{tree, std::filesystem::canonical(tree).string()}};
+    }
+    options_.checkpoints = std::move(checkpoints);
     options_.buffer_directory = base + "/buffers";
     options_.capacity_bytes = 256u << 20;
     options_.floor_bytes = 1;

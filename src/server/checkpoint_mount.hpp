@@ -1,0 +1,155 @@
+// CheckpointMount: one checkpoint on this node, from its store to its destination: what programs change in
+// the tree is read from the journal, told to the other nodes and to the drain; what other nodes tell is put
+// into the tree.
+//
+// One thread of its own does what follows the journal, and waits for the disk alone. What waits for the
+// destination, or for other nodes, runs on the threads of the drain and of the bringer.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/executor.hpp"
+#include "common/log_limit.hpp"
+#include "drain/checkpoint_tree.hpp"
+#include "drain/drainer.hpp"
+#include "drain/store_directory.hpp"
+#include "server/checkpoint_bringer.hpp"
+#include "server/checkpoint_ledger.hpp"
+#include "server/checkpoint_news.hpp"
+#include "server/serve.hpp"
+#include "shared/session_layout.hpp"
+
+namespace forebay {
+
+class CheckpointMount {
+ public:
+  static constexpr std::chrono::milliseconds kTickEvery{100};
+  static constexpr std::chrono::milliseconds kSettleEvery{1000};
+  // A client is answered after so long, whether all nodes have heard of its change or not.
+  static constexpr std::chrono::milliseconds kHeardWithin{2000};
+  // A journal that is larger, and has little that is pending, is written anew.
+  static constexpr std::uint64_t kJournalBytesMax = 4u << 20;
+  // Changes of other nodes that wait until they can be followed.
+  static constexpr std::size_t kUnfollowedMax = 1u << 20;
+
+  struct Options {
+    std::uint32_t index = 0;
+    std::string mount;
+    std::string buffer_directory;
+    const ServeCheckpoints* settings = nullptr;
+    std::vector<std::string> node_names;      // by node
+    bool restart = false;                     // of this run's servers: the store stays as it is
+    std::uint64_t bandwidth_bytes_per_s = 0;  // this node's share
+    std::uint64_t* clock = nullptr;           // CheckpointRecord::clock
+  };
+  // Opens the store and reads its journal. `transport` outlives it. Codes: unavailable (another run has the
+  // store), permission, no_space, io_error.
+  static Result<std::unique_ptr<CheckpointMount>> open(const Options& options,
+                                                       std::unique_ptr<Destination> destination,
+                                                       PeerTransport& transport);
+  ~CheckpointMount();
+
+  [[nodiscard]] const StoreDirectory& store() const { return store_; }
+  [[nodiscard]] const std::string& mount() const { return options_.mount; }
+
+  // Serves programs and other nodes; tells these what is pending here.
+  void start();
+  // All nodes know what is pending on each: from now on the destination is changed.
+  void start_draining();
+  // Waits, bounded, until all have heard what is pending here.
+  void wait_until_heard();
+  // What waits fails; nothing is changed any more.
+  void stop();
+
+  std::function<std::uint64_t()> bring(CheckpointBring what, std::string path,
+                                       std::function<void(Status)> done);
+  // The journal has grown. `done` when all nodes know.
+  void note(std::function<void(Status)> done);
+  std::function<std::uint64_t()> sync(std::string path, std::function<void(Status)> done);
+
+  // Of other nodes. Not blocking; `heard` runs once it is put into the tree, or kept for later.
+  void follow(NodeIndex from, std::vector<TreeChange> changes, std::function<void()> heard);
+  void follow_published(NodeIndex from, const std::vector<CheckpointMark>& marks);
+  void read(const ReadRequest& request, std::string path, std::unique_ptr<Responder> responder);
+
+  [[nodiscard]] Drainer& drainer() { return *drainer_; }
+  [[nodiscard]] std::string mounted(const std::string& path) const;
+
+ private:
+  struct Followed {
+    std::uint64_t holder;
+    TreeChange change;
+  };
+  struct Batch {
+    std::uint64_t holder;
+    std::vector<TreeChange> changes;
+    std::function<void()> heard;
+  };
+  struct Waiting {  // for something to be durable
+    std::string path;
+    std::uint64_t seq;
+    std::function<void(Status)> done;
+  };
+
+  CheckpointMount(const Options& options, std::unique_ptr<Destination> destination, PeerTransport& transport,
+                  StoreDirectory store, Journal journal);
+  Status take_up();
+  void make_drainer();
+  void work();
+  void tell_changes();
+  [[nodiscard]] std::vector<TreeChange> changes_of(const JournalEntry& entry) const;
+  void settle(std::vector<TreeChange>* changes);
+  void follow_batches();
+  Status follow_locked(const Followed& followed);
+  Status replay(const Followed& followed, const std::function<Status()>& act);
+  bool keeps_local(const std::string& path, const Followed& followed, std::vector<CheckpointMark>* replaced);
+  void drop(const std::vector<CheckpointMark>& marks);
+  void take_published();
+  void end_waiting();
+  void compact_if_large();
+  JournalEntry entry_of(JournalKind kind, std::uint32_t flags, const std::string& path);
+  void complain(const Status& status);
+
+  const Options options_;
+  PeerTransport& transport_;
+  const std::uint64_t holder_;
+  StoreDirectory store_;
+  CheckpointTree tree_;
+  std::unique_ptr<Destination> destination_;
+  CheckpointLedger ledger_;
+  CheckpointNews news_;
+  LogLimit complaints_;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  bool settle_now_ = false;
+  std::vector<std::function<void(Status)>> notes_;
+  std::deque<Batch> batches_;
+  std::vector<CheckpointMark> published_;
+  std::vector<Waiting> waiting_;
+
+  // Of the mount's own thread.
+  std::deque<Followed> unfollowed_;
+  std::chrono::steady_clock::time_point settled_at_{};
+
+  std::unique_ptr<Drainer> drainer_;
+  std::unique_ptr<ThreadPool> readers_;
+  std::unique_ptr<ThreadPool> syncers_;
+  std::unique_ptr<CheckpointBringer> bringer_;
+  std::thread thread_;
+};
+
+}  // namespace forebay

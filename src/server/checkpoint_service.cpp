@@ -1,0 +1,182 @@
+#include "server/checkpoint_service.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "common/log.hpp"
+#include "config/stage_spec.hpp"
+#include "drain/posix_destination.hpp"
+#include "stage/peer_messages.hpp"
+
+namespace forebay {
+namespace {
+
+Error no_such_mount() {
+  return {Code::bad_argument, "no such checkpoint mount", EINVAL};
+}
+
+Result<std::unique_ptr<Destination>> open_destination(const std::string& name) {
+  if (is_url(name)) {
+    return Error{Code::bad_argument, name + " cannot keep checkpoints (no such kind of destination)"};
+  }
+  FOREBAY_ASSIGN(posix, PosixDestination::open(name));
+  return std::unique_ptr<Destination>(std::move(posix));
+}
+
+}  // namespace
+
+CheckpointService::~CheckpointService() {
+  stop();
+}
+
+Status CheckpointService::open_destinations() {
+  for (const auto& one : options_.checkpoints.mounts) {
+    FOREBAY_ASSIGN(destination, open_destination(one.destination));
+    expected_.push_back({one.mount, destination->canonical_name(), destination->is_posix(),
+                         options_.checkpoints.fsync, options_.checkpoints.when_full});
+    destinations_.push_back(std::move(destination));
+  }
+  return {};
+}
+
+std::vector<Session::Expected::Checkpoint> CheckpointService::expected() const {
+  return expected_;
+}
+
+Status CheckpointService::open_stores(const Session& session, const std::string& buffer_directory,
+                                      const std::vector<std::string>& node_names, bool restart) {
+  for (std::uint32_t k = 0; k < destinations_.size(); ++k) {
+    CheckpointMount::Options options;
+    options.index = k;
+    options.mount = expected_[k].mount;
+    options.buffer_directory = buffer_directory;
+    options.settings = &options_.checkpoints;
+    options.node_names = node_names;
+    options.restart = restart;
+    options.bandwidth_bytes_per_s =
+        (options_.checkpoints.bandwidth_bytes_per_s + transport_.node_count() - 1) / transport_.node_count();
+    options.clock = &session.control().checkpoints[k].clock;
+    auto mount = CheckpointMount::open(options, std::move(destinations_[k]), transport_);
+    Status set = mount.ok() ? session.set_store(k, (*mount)->store().path(), (*mount)->store().device())
+                            : Status(mount.error());
+    if (!set.ok()) {
+      log_warning("{} goes straight to {}: {}", expected_[k].mount, expected_[k].destination,
+                  set.error().text);
+      FOREBAY_TRY(session.set_store(k, "", 0));
+    }
+    mounts_.push_back(set.ok() ? std::move(mount).value() : nullptr);
+  }
+  destinations_.clear();
+  return {};
+}
+
+void CheckpointService::start() {
+  const std::unique_lock lock(mutex_);
+  for (const auto& mount : mounts_) {
+    if (mount) {
+      mount->start();
+    }
+  }
+  serving_ = true;
+}
+
+void CheckpointService::wait_until_heard() {
+  for (const auto& mount : mounts_) {
+    if (mount) {
+      mount->wait_until_heard();
+    }
+  }
+}
+
+void CheckpointService::start_draining() {
+  for (const auto& mount : mounts_) {
+    if (mount) {
+      mount->start_draining();
+    }
+  }
+}
+
+void CheckpointService::stop() {
+  {
+    const std::unique_lock lock(mutex_);
+    serving_ = false;
+  }
+  for (const auto& mount : mounts_) {
+    if (mount) {
+      mount->stop();
+    }
+  }
+}
+
+CheckpointMount* CheckpointService::mount_of(std::uint32_t checkpoint,
+                                             std::shared_lock<std::shared_mutex>* held) {
+  *held = std::shared_lock(mutex_);
+  return serving_ && checkpoint < mounts_.size() ? mounts_[checkpoint].get() : nullptr;
+}
+
+std::function<std::uint64_t()> CheckpointService::bring(std::uint32_t checkpoint, CheckpointBring what,
+                                                        std::string path, std::function<void(Status)> done) {
+  std::shared_lock<std::shared_mutex> held;
+  if (CheckpointMount* mount = mount_of(checkpoint, &held)) {
+    return mount->bring(what, std::move(path), std::move(done));
+  }
+  done(no_such_mount());
+  return nullptr;
+}
+
+void CheckpointService::note(std::uint32_t checkpoint, std::function<void(Status)> done) {
+  std::shared_lock<std::shared_mutex> held;
+  if (CheckpointMount* mount = mount_of(checkpoint, &held)) {
+    return mount->note(std::move(done));
+  }
+  done(no_such_mount());
+}
+
+std::function<std::uint64_t()> CheckpointService::sync(std::uint32_t checkpoint, std::string path,
+                                                       std::function<void(Status)> done) {
+  std::shared_lock<std::shared_mutex> held;
+  if (CheckpointMount* mount = mount_of(checkpoint, &held)) {
+    return mount->sync(std::move(path), std::move(done));
+  }
+  done(no_such_mount());
+  return nullptr;
+}
+
+void CheckpointService::on_request(NodeIndex from, std::span<const std::byte> request,
+                                   std::unique_ptr<Responder> responder) {
+  const auto checkpoint = checkpoint_of(request);
+  std::shared_lock<std::shared_mutex> held;
+  CheckpointMount* mount = checkpoint ? mount_of(*checkpoint, &held) : nullptr;
+  if (mount == nullptr) {
+    // Where programs go to the destination themselves, nobody has to be told.
+    const bool passes = serving_ && checkpoint && *checkpoint < mounts_.size() &&
+                        peer_op_of(request) != PeerOp::read_checkpoint;
+    return passes ? responder->respond_with({}) : responder->fail(no_such_mount());
+  }
+  switch (peer_op_of(request)) {
+    case PeerOp::checkpoint_names:
+      if (auto changes = changes_in(request)) {
+        return mount->follow(
+            from, std::move(*changes),
+            [shared = std::shared_ptr<Responder>(std::move(responder))] { shared->respond_with({}); });
+      }
+      break;
+    case PeerOp::checkpoint_published:
+      if (const auto marks = marks_in(request)) {
+        mount->follow_published(from, *marks);
+        return responder->respond_with({});
+      }
+      break;
+    case PeerOp::read_checkpoint:
+      if (auto read = read_in(request)) {
+        return mount->read(read->first, std::move(read->second), std::move(responder));
+      }
+      break;
+    default:
+      break;
+  }
+  responder->fail(Error{Code::bad_argument, "malformed request about a checkpoint"});
+}
+
+}  // namespace forebay

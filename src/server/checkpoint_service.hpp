@@ -1,0 +1,65 @@
+// CheckpointService: the checkpoints of a run, on this node, for programs, verbs and the other nodes.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "drain/destination.hpp"
+#include "server/checkpoint_mount.hpp"
+#include "server/serve.hpp"
+#include "server/session.hpp"
+#include "transport/peer_transport.hpp"
+
+namespace forebay {
+
+class CheckpointService final : public RequestHandler {
+ public:
+  // Both outlive it.
+  CheckpointService(const ServeOptions& options, PeerTransport& transport)
+      : options_(options), transport_(transport) {}
+  ~CheckpointService() override;
+
+  // In this order. Codes: those of destinations, bad_argument.
+  Status open_destinations();
+  [[nodiscard]] std::vector<Session::Expected::Checkpoint> expected() const;
+  // Opens this node's stores; where that is not possible programs go to the destination themselves, which is
+  // said. `restart`: `session` was taken up.
+  Status open_stores(const Session& session, const std::string& buffer_directory,
+                     const std::vector<std::string>& node_names, bool restart);
+  // From now on everybody is answered; once every node does, all hear what is pending.
+  void start();
+  void wait_until_heard();
+  void start_draining();
+  // Nobody is answered any more. What is not durable is left to the next start.
+  void stop();
+
+  [[nodiscard]] bool empty() const { return options_.checkpoints.mounts.empty(); }
+
+  // Of programs (ipc/client_service.hpp).
+  std::function<std::uint64_t()> bring(std::uint32_t checkpoint, CheckpointBring what, std::string path,
+                                       std::function<void(Status)> done);
+  void note(std::uint32_t checkpoint, std::function<void(Status)> done);
+  std::function<std::uint64_t()> sync(std::uint32_t checkpoint, std::string path,
+                                      std::function<void(Status)> done);
+
+  void on_request(NodeIndex from, std::span<const std::byte> request,
+                  std::unique_ptr<Responder> responder) override;
+
+ private:
+  // The mount, which stays while the lock is held; null where there is none.
+  CheckpointMount* mount_of(std::uint32_t checkpoint, std::shared_lock<std::shared_mutex>* held);
+
+  const ServeOptions& options_;
+  PeerTransport& transport_;
+  std::vector<std::unique_ptr<Destination>> destinations_;  // until the stores are opened
+  std::vector<Session::Expected::Checkpoint> expected_;
+  std::shared_mutex mutex_;
+  bool serving_ = false;
+  std::vector<std::unique_ptr<CheckpointMount>> mounts_;  // null: programs go to the destination
+};
+
+}  // namespace forebay

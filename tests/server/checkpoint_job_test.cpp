@@ -1,0 +1,164 @@
+// Checkpoints of whole servers without MPI: what one node writes is seen on the others at once, and comes to
+// the destination.
+#define BOOST_TEST_MODULE checkpoint_job
+#include <boost/test/unit_test.hpp>
+
+#include <functional>
+#include <memory>
+
+#include "server/checkpoint_program.hpp"
+
+namespace forebay {
+namespace {
+
+namespace fs = std::filesystem;
+using test::CheckpointProgram;
+using test::JobLab;
+
+struct CheckpointJob {
+  CheckpointJob() {
+    std::string pattern = "/tmp/forebay-ckjob-XXXXXX";
+    BOOST_REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    base = fs::canonical(pattern).string();
+    fs::create_directories(base + "/job");
+    fs::create_directories(base + "/dest/old");
+    std::ofstream(base + "/dest/old/file") << "from an earlier job";
+  }
+  ~CheckpointJob() { fs::remove_all(base); }
+  [[nodiscard]] std::unique_ptr<JobLab> start(std::uint32_t nodes) const {
+    ServeCheckpoints checkpoints;
+    checkpoints.mounts = {{base + "/dest", base + "/dest"}};
+    return std::make_unique<JobLab>("", base + "/job", nodes, PrefetchMode::off, checkpoints);
+  }
+  [[nodiscard]] std::string at_destination(const std::string& path) const {
+    std::ifstream file(base + "/dest/" + path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  static bool becomes(const std::function<bool()>& what) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!what()) {
+      if (std::chrono::steady_clock::now() > deadline) {
+        return false;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return true;
+  }
+  std::string base;
+};
+
+std::string large() {
+  std::string text(9'000'001, '\0');
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    text[at] = static_cast<char>(at * 7 + (at >> 13));
+  }
+  return text;
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(checkpoint_job, CheckpointJob)
+
+BOOST_AUTO_TEST_CASE(what_is_closed_on_one_node_is_read_on_another_and_comes_to_the_destination) {
+  const auto job = start(3);
+  const CheckpointProgram a(*job, 0);
+  const CheckpointProgram b(*job, 1);
+  b.list_above("x");
+  a.write("model", large());
+  // As soon as the note is answered.
+  BOOST_TEST(b.is_placeholder("model"));
+  BOOST_TEST((b.read("model") == large()));
+  BOOST_TEST(!b.is_placeholder("model"));
+  BOOST_TEST(becomes([&] { return at_destination("model") == large(); }));
+  // Who looks later sees it, too.
+  const CheckpointProgram c(*job, 2);
+  BOOST_TEST((c.read("model") == large()));
+}
+
+BOOST_AUTO_TEST_CASE(what_earlier_jobs_left_is_seen_and_read) {
+  const auto job = start(2);
+  const CheckpointProgram a(*job, 0);
+  BOOST_TEST((a.read("old/file") == "from an earlier job"));
+  BOOST_TEST(!a.read("old/none").has_value());
+  BOOST_TEST(a.ask(MessageKind::checkpoint_bring, "none/at/all") == ENOENT);
+  BOOST_TEST(a.ask(MessageKind::checkpoint_bring, "../x") == EINVAL);
+}
+
+BOOST_AUTO_TEST_CASE(directories_move_with_the_files_of_all_nodes_in_them) {
+  const auto job = start(2);
+  const CheckpointProgram a(*job, 0);
+  const CheckpointProgram b(*job, 1);
+  b.list_above("x");
+  a.make_directory("tmp");
+  BOOST_TEST(b.has("tmp"));
+  b.write("tmp/of_b", "b's");
+  a.write("tmp/of_a", "a's");
+  a.rename("tmp", "final");
+  BOOST_TEST(b.has("final/of_b"));
+  BOOST_TEST(!b.has("tmp"));
+  BOOST_TEST((a.read("final/of_b") == "b's"));
+  BOOST_TEST((b.read("final/of_a") == "a's"));
+  BOOST_TEST(becomes(
+      [&] { return at_destination("final/of_a") == "a's" && at_destination("final/of_b") == "b's"; }));
+  BOOST_TEST(becomes([&] { return !fs::exists(base + "/dest/tmp"); }));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_removed_is_gone_everywhere) {
+  const auto job = start(2);
+  const CheckpointProgram a(*job, 0);
+  const CheckpointProgram b(*job, 1);
+  a.write("f", "1");
+  BOOST_TEST((b.read("f") == "1"));
+  BOOST_TEST((b.read("old/file") == "from an earlier job"));
+  a.list_above("old/file");
+  a.remove("old/file");
+  a.remove("f");
+  BOOST_TEST(!b.has("f"));
+  BOOST_TEST(!b.has("old/file"));
+  BOOST_TEST(becomes([&] { return !fs::exists(base + "/dest/old/file") && !fs::exists(base + "/dest/f"); }));
+}
+
+BOOST_AUTO_TEST_CASE(the_later_of_two_nodes_writes_wins_on_all) {
+  const auto job = start(2);
+  const CheckpointProgram a(*job, 0);
+  const CheckpointProgram b(*job, 1);
+  b.list_above("x");
+  a.write("latest", "a");
+  b.write("latest", "b, later");
+  BOOST_TEST((a.read("latest") == "b, later"));
+  a.write("latest", "a again");
+  BOOST_TEST((b.read("latest") == "a again"));
+  BOOST_TEST(becomes([&] { return at_destination("latest") == "a again"; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_later_run_finishes_what_was_left_and_then_sees_the_destination) {
+  {
+    const auto job = start(1);
+    const CheckpointProgram a(*job, 0);
+    a.write("left", "kept");
+    // A writer that is still there: nothing of it is brought anywhere.
+    a.append(JournalKind::opened, 0, "open");
+    std::ofstream(a.tree("open")) << "half";
+    BOOST_TEST(job->stop() == 0);
+  }
+  const auto job = start(1);
+  BOOST_TEST(becomes([&] { return at_destination("left") == "kept" && at_destination("open") == "half"; }));
+  const CheckpointProgram a(*job, 0);
+  BOOST_TEST((a.read("old/file") == "from an earlier job"));
+  BOOST_TEST((a.read("left") == "kept"));
+}
+
+BOOST_AUTO_TEST_CASE(a_second_run_on_the_same_buffers_and_destination_goes_straight_there) {
+  const auto job = start(1);
+  ServeCheckpoints checkpoints;
+  checkpoints.mounts = {{base + "/dest", base + "/dest"}};
+  fs::create_directories(base + "/second");
+  fs::create_directory_symlink(base + "/job/buffers", base + "/second/buffers");
+  const JobLab second("", base + "/second", 1, PrefetchMode::off, checkpoints);
+  BOOST_TEST(CheckpointProgram(second, 0).store().empty());
+  BOOST_TEST(!CheckpointProgram(*job, 0).store().empty());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace forebay
