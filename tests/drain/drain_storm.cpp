@@ -67,7 +67,7 @@ class Storm {
       entry.kind = JournalKind::published;
       entry.path = path;
       entry.about = seq;
-      append(entry, false);
+      append(entry);
     };
     drainer_ = std::make_unique<Drainer>(*destination_, options);
     auto entries = journal_->read_new();
@@ -88,7 +88,7 @@ class Storm {
   }
 
   void change() {
-    switch (draw(10)) {
+    switch (draw(11)) {
       case 0:
       case 1:
       case 2:
@@ -114,13 +114,10 @@ class Storm {
     must(::write(record_, line.data(), line.size()) == static_cast<ssize_t>(line.size()), "record");
   }
 
-  std::uint64_t append(JournalEntry entry, bool noted = true) {
+  std::uint64_t append(JournalEntry& entry) {
     const std::lock_guard lock(mutex_);
     entry.seq = ++seq_;
     must(journal_->append(std::span(&entry, 1)).ok(), "journal");
-    if (noted) {
-      drainer_->note(entry);
-    }
     return entry.seq;
   }
   std::uint64_t note(JournalKind kind, const std::string& path, const std::string& second = "",
@@ -131,7 +128,9 @@ class Storm {
     entry.about = about;
     entry.path = path;
     entry.second = second;
-    return append(entry);
+    append(entry);
+    drainer_->note(entry);  // which may call on_published
+    return entry.seq;
   }
   template <typename Act>
   void named(JournalKind kind, const std::string& path, const std::string& second, Act act) {
