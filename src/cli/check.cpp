@@ -6,7 +6,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/json_number.hpp"
 #include "cli/session_request.hpp"
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 #include "cli/verbs.hpp"
 #include "common/size_text.hpp"
 

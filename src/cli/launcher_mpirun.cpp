@@ -40,7 +40,8 @@ Environment fresh_environment() {
   return environment;
 }
 
-// From SIGTERM to SIGKILL of those that are left when one rank failed; mpirun's own default is 1.
+// From SIGTERM to SIGKILL of those that are left when one rank failed or the command was told to end;
+// mpirun's own default is 1. A command may save a checkpoint then, and has the time that Slurm would give it.
 std::uint32_t kill_after_s(JobKind kind) {
   switch (kind) {
     case JobKind::servers:
@@ -50,7 +51,7 @@ std::uint32_t kill_after_s(JobKind kind) {
     case JobKind::command:
       break;
   }
-  return 8;
+  return 30;
 }
 
 std::vector<std::string> mpirun_argv(JobKind kind) {

@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/say.hpp"
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 #include "common/size_text.hpp"
 #include "ipc/admin.hpp"
 

@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
   forebay::add_locate_verb(line);
   forebay::add_evict_verb(line);
   forebay::add_refresh_verb(line);
+  forebay::add_checkpoints_verb(line);
+  forebay::add_drain_verb(line);
   forebay::add_ls_verb(line);
   forebay::add_plan_verb(line);
   forebay::add_doctor_verb(line);

@@ -13,7 +13,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/session_request.hpp"
 #include "cli/stage_list.hpp"
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 #include "cli/store_settings.hpp"
 #include "cli/verbs.hpp"
 #include "common/executor.hpp"

@@ -9,7 +9,7 @@
 #include "cli/json_number.hpp"
 #include "cli/serve_options.hpp"
 #include "cli/session_request.hpp"
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 #include "cli/store_settings.hpp"
 #include "cli/verbs.hpp"
 #include "common/size_text.hpp"

@@ -9,7 +9,7 @@
 #include "cli/json_number.hpp"
 #include "cli/say.hpp"
 #include "cli/session_request.hpp"
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 #include "cli/verbs.hpp"
 
 namespace forebay {

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 
 #include "cli/json_number.hpp"
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 #include "common/path_io.hpp"
 #include "common/size_text.hpp"
 #include "common/unique_fd.hpp"
@@ -28,6 +28,12 @@ json sum_of_reports(const json& former, const json& last) {
   for (const auto* key : {"requests", "repeated", "throttled"}) {
     sum["store"][key] = number_in(former.value("store", json::object()), key) +
                         number_in(last.value("store", json::object()), key);
+  }
+  if (sum.contains("checkpoints")) {
+    for (const auto* key : {"durable_files", "durable_bytes"}) {
+      sum["checkpoints"][key] =
+          number_in(former.value("checkpoints", json::object()), key) + number_in(last["checkpoints"], key);
+    }
   }
   if (const auto bytes = number_in(sum, "dataset_bytes"); bytes > 0) {
     sum["origin_read_ratio"] =
@@ -130,6 +136,25 @@ std::string report_line(const json& report) {
       format_count(number_in(hits, "peer")), format_count(number_in(hits, "origin")),
       format_count(number_in(report, "errors")),
       left_out == 0 ? std::string() : fmt::format("; {} names of stores left out", format_count(left_out)));
+}
+
+std::string checkpoints_line(const json& report) {
+  const auto at = report.find("checkpoints");
+  if (at == report.end() || !at->is_object()) {
+    return {};
+  }
+  auto line = fmt::format("checkpoints: {} files, {} durable", format_count(number_in(*at, "durable_files")),
+                          format_size(number_in(*at, "durable_bytes")));
+  if (const auto files = number_in(*at, "pending_files"); files > 0) {
+    line += fmt::format("; {}, {} on their way", format_count(files),
+                        format_size(number_in(*at, "pending_bytes")));
+  }
+  for (const auto& [key, word] : {std::pair{"failed_files", "failed, tried again"}, {"lost_files", "lost"}}) {
+    if (const auto files = number_in(*at, key); files > 0) {
+      line += fmt::format("; {} {}", format_count(files), word);
+    }
+  }
+  return line;
 }
 
 }  // namespace forebay

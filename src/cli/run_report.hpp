@@ -45,5 +45,7 @@ Status write_report_file(const std::string& path, const nlohmann::json& report);
 std::string plan_line(const nlohmann::json& plan);
 std::string staged_line(const nlohmann::json& staged, double seconds);
 std::string report_line(const nlohmann::json& report);
+// "checkpoints: 12 files, 3.0 GiB durable; ..." of a report or a status; empty where there are none.
+std::string checkpoints_line(const nlohmann::json& report);
 
 }  // namespace forebay

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -41,7 +42,8 @@ RunSupervisor::RunSupervisor(EventLoop& loop, const Settings& settings, const st
       session_id_(new_session_id()),
       servers_(loop, settings, only, session_id_, [this](const nlohmann::json& event) { on_event(event); }),
       commands_(loop),
-      progress_(Clock::now(), ::isatty(STDERR_FILENO) == 1) {
+      drain_(loop, settings, servers_),
+      progress_(Clock::now(), ::isatty(STDERR_FILENO) == 1, {"staged", "objects"}) {
   loop_.on_signal([this](const signalfd_siginfo& info) { on_signal(info); });
 }
 
@@ -57,21 +59,32 @@ void RunSupervisor::warn(const std::string& text) const {
 
 void RunSupervisor::on_signal(const signalfd_siginfo& info) {
   const int signal = static_cast<int>(info.ssi_signo);
+  if (signal == SIGUSR1 && drain_.wanted()) {
+    drain_.hasten();
+    return;
+  }
   if (signal == SIGINT && ++interrupts_ == 2) {
     commands_.kill_all();
     return;
   }
-  if (!command_at_) {
+  const bool ends = signal == SIGINT || signal == SIGTERM;
+  if (draining_) {
+    ends_while_draining_ += ends ? 1 : 0;
+  } else if (!command_at_) {
     first_signal_ = first_signal_ == 0 ? signal : first_signal_;
+    return;
   } else if (!is_from_terminal(info)) {
     commands_.forward(signal);  // The terminal's own went to the command already.
+  }
+  if (ends) {
+    drain_.end_by_signal();
   }
 }
 
 void RunSupervisor::on_event(const nlohmann::json& event) {
   const auto kind = event.value("event", "");
   if (kind == "plan") {
-    if (plan_.is_null()) {
+    if (plan_.is_null() && !settings_.stages.empty()) {
       say(plan_line(event));
     }
     plan_ = event;
@@ -83,16 +96,20 @@ void RunSupervisor::on_event(const nlohmann::json& event) {
     say_raw(progress_.finish());
     staged_ = event;
     staged_at_ = Clock::now();
-    say(staged_line(
-        staged_,
-        std::chrono::duration<double>(Clock::now() - servers_.first_ready_at().value_or(start_)).count()));
+    if (!settings_.stages.empty()) {
+      say(staged_line(
+          staged_,
+          std::chrono::duration<double>(Clock::now() - servers_.first_ready_at().value_or(start_)).count()));
+    }
+  } else if (kind == "drain" || kind == "drained") {
+    drain_.on_event(event);
   } else if (kind == "staged") {
     say(fmt::format("staged again: {} from the origin", format_size(number_in(event, "fetched_bytes"))));
   }
 }
 
 void RunSupervisor::wait_until_staged() {
-  if (settings_.prefetch != PrefetchSetting::wait || !servers_.serving()) {
+  if (settings_.prefetch != PrefetchSetting::wait || settings_.stages.empty() || !servers_.serving()) {
     return;
   }
   showing_progress_ = !settings_.quiet;
@@ -207,14 +224,70 @@ Status RunSupervisor::write_report() const {
   times.staging_s = ready_at && staged_at_ ? std::optional(seconds(*ready_at, *staged_at_)) : std::nullopt;
   times.command_s = command_at_ ? seconds(*command_at_, command_end_.value_or(now)) : 0;
   const std::optional<int> exit_code = command_at_ ? std::optional(commands_.exit_code()) : std::nullopt;
-  return write_report_file(settings_.report,
-                           complete_report(servers_.report(), plan_, times, exit_code, servers_.history()));
+  auto report = complete_report(servers_.report(), plan_, times, exit_code, servers_.history());
+  if (const auto drained = drain_.report(); !drained.is_null()) {
+    report["checkpoints"].update(drained);
+  }
+  return write_report_file(settings_.report, report);
 }
 
 void RunSupervisor::summarise() const {
-  if (!servers_.report().is_null()) {
+  if (servers_.report().is_null()) {
+    return;
+  }
+  if (!settings_.stages.empty()) {
     say(report_line(servers_.report()));
   }
+  if (const auto line = checkpoints_line(servers_.report()); !line.empty()) {
+    say(line);
+  }
+}
+
+// Whether the command can do without servers: not where nothing else would show it what it is to read or
+// where to write.
+std::string RunSupervisor::needs_servers_for() const {
+  if (std::any_of(settings_.stages.begin(), settings_.stages.end(),
+                  [](const StageSpec& spec) { return is_url(spec.origin); })) {
+    return "nothing else would show it the object store";
+  }
+  for (const auto& spec : settings_.checkpoints.mounts) {
+    std::error_code failed;
+    if (is_url(spec.destination) || !std::filesystem::equivalent(spec.destination, spec.mount, failed)) {
+      return fmt::format("nothing else would bring checkpoints from {} to {}", spec.mount, spec.destination);
+    }
+  }
+  return {};
+}
+
+void RunSupervisor::start_servers(std::vector<std::unique_ptr<Launcher>> launchers) {
+  const auto interrupted = [this] { return first_signal_ != 0; };
+  if (servers_.start(std::move(launchers), interrupted) || interrupted()) {
+    return;
+  }
+  const auto needed = command_.empty() ? std::string() : needs_servers_for();
+  can_run_ = needed.empty();
+  warn(
+      fmt::format("no servers ({}){}", servers_.history().why_without,
+                  command_.empty()  ? ""
+                  : !needed.empty() ? fmt::format("; the command is not started: {}", needed)
+                  : drain_.wanted()
+                      ? "; the command runs without forebay, from the origin, and checkpoints go straight to "
+                        "their destination"
+                      : "; the command runs without forebay, from the origin"));
+}
+
+// Returns whether all is durable.
+bool RunSupervisor::drain() {
+  if (first_signal_ != 0 || !drain_.wanted()) {
+    return true;
+  }
+  if (!servers_.first_ready_at()) {
+    return drain_.finish_without_servers();
+  }
+  draining_ = true;
+  const bool durable = drain_.finish([this] { return interrupts_ >= 2 || ends_while_draining_ >= 2; });
+  draining_ = false;
+  return durable;
 }
 
 int RunSupervisor::run(std::vector<std::unique_ptr<Launcher>> launchers) {
@@ -227,31 +300,33 @@ int RunSupervisor::run(std::vector<std::unique_ptr<Launcher>> launchers) {
   if (!claim.ok()) {
     warn(claim.error().text);
   }
-  const auto interrupted = [this] { return first_signal_ != 0; };
-  if (!servers_.start(std::move(launchers), interrupted) && !interrupted()) {
-    lacks_store_ = std::any_of(settings_.stages.begin(), settings_.stages.end(),
-                               [](const StageSpec& spec) { return is_url(spec.origin); });
-    warn(fmt::format("no servers ({}); the command {}", servers_.history().why_without,
-                     lacks_store_ ? "is not started: nothing else would show it the object store"
-                                  : "runs without forebay, from the origin"));
-  }
-  const auto runs = [this] { return first_signal_ == 0 && !lacks_store_; };
+  start_servers(std::move(launchers));
+  const auto runs = [this] { return first_signal_ == 0 && can_run_; };
   if (runs()) {
     wait_until_staged();
   }
-  if (runs()) {
+  if (runs() && !command_.empty()) {
     start_commands(servers_.launcher());
     wait_for_commands();
   }
+  const bool durable = drain();
   servers_.stop(interrupts_ >= 2, [this, before = interrupts_] { return interrupts_ > before; });
   if (auto written = write_report(); !written.ok()) {
     warn(written.error().text);
   }
   summarise();
+  return exit_code(durable);
+}
+
+int RunSupervisor::exit_code(bool durable) const {
+  const int when_done = static_cast<int>(durable ? ExitCode::done : ExitCode::partly_done);
   if (command_at_) {
-    return commands_.exit_code();
+    return commands_.exit_code() == 0 ? when_done : commands_.exit_code();
   }
-  return first_signal_ != 0 ? 128 + first_signal_ : static_cast<int>(ExitCode::failed);
+  if (first_signal_ != 0) {
+    return 128 + first_signal_;
+  }
+  return command_.empty() && servers_.first_ready_at() ? when_done : static_cast<int>(ExitCode::failed);
 }
 
 }  // namespace forebay

@@ -14,9 +14,10 @@
 #include "cli/command_group.hpp"
 #include "cli/event_loop.hpp"
 #include "cli/launcher.hpp"
+#include "cli/run_drain.hpp"
 #include "cli/run_guard.hpp"
 #include "cli/server_keeper.hpp"
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 #include "config/settings.hpp"
 
 namespace forebay {
@@ -27,8 +28,9 @@ class RunSupervisor {
   RunSupervisor(EventLoop& loop, const Settings& settings, const std::optional<NameList>& only,
                 std::vector<std::string> command);
 
-  // Blocks until all is over. Returns the command's exit code; 128 + the signal's number when one came before
-  // the command was started.
+  // Blocks until all is over. Returns the command's exit code, or 4 where that is 0 and not all of the
+  // checkpoints is durable; 128 + the signal's number when one came before the command was started. Without a
+  // command, what earlier runs left is drained: 0, 4, or 1 where no servers come up.
   int run(std::vector<std::unique_ptr<Launcher>> launchers);
 
  private:
@@ -37,12 +39,16 @@ class RunSupervisor {
   void on_signal(const signalfd_siginfo& info);
   void on_event(const nlohmann::json& event);
 
+  void start_servers(std::vector<std::unique_ptr<Launcher>> launchers);
+  [[nodiscard]] std::string needs_servers_for() const;
   void wait_until_staged();
   void start_commands(const Launcher& launcher);
   void start_simulated_each(const Launcher& launcher);
   void start_each(const Launcher& launcher);
   void start_one(const Launcher& launcher);
   void wait_for_commands();
+  bool drain();
+  [[nodiscard]] int exit_code(bool durable) const;
   Status write_report() const;
   void summarise() const;
 
@@ -62,7 +68,8 @@ class RunSupervisor {
   std::optional<RunGuard> guard_;
   ServerKeeper servers_;
   CommandGroup commands_;
-  StagingProgress progress_;
+  RunDrain drain_;
+  TransferProgress progress_;
 
   Clock::time_point start_ = Clock::now();
   std::optional<Clock::time_point> staged_at_;
@@ -71,8 +78,10 @@ class RunSupervisor {
 
   nlohmann::json plan_;
   nlohmann::json staged_;
-  int first_signal_ = 0;      // before the command was started
-  bool lacks_store_ = false;  // a dataset is in an object store, and no servers show it
+  int first_signal_ = 0;         // before the command was started
+  bool can_run_ = true;          // false: no servers, and the command needs them
+  bool draining_ = false;        // the command is over
+  int ends_while_draining_ = 0;  // signals
   int interrupts_ = 0;
   bool showing_progress_ = false;
 };

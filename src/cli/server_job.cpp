@@ -91,6 +91,14 @@ void ServerJob::ask(std::string_view command) {
   send(fmt::format("{{\"command\":\"{}\"}}\n", command));
 }
 
+void ServerJob::ask_drain(std::uint64_t id, bool newest_first, std::optional<double> deadline_s) {
+  nlohmann::json command = {{"command", "drain"}, {"id", id}, {"newest_first", newest_first}};
+  if (deadline_s) {
+    command["deadline_s"] = *deadline_s;
+  }
+  send(json_dump(command) + "\n");
+}
+
 void ServerJob::send_names(const NameList& names) {
   constexpr std::size_t kLineBytes = 16u << 10;  // far below what a server takes in a line
   const std::string_view begin = "{\"command\":\"names\",\"names\":[";

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,8 @@ class ServerJob {
   // Asks for the end and the report, or for the report alone; safe when they are gone.
   void ask_stop() { ask("stop"); }
   void ask_report() { ask("report"); }
+  // `deadline_s`: nothing for none.
+  void ask_drain(std::uint64_t id, bool newest_first, std::optional<double> deadline_s);
   // What they are to stage; they wait for it where their arguments say so. Sent as they take it.
   void send_names(const NameList& names);
   // Ends them: end of input now, SIGTERM at the first deadline, SIGKILL to all that is left at the second.

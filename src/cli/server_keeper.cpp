@@ -13,7 +13,7 @@
 #include "cli/say.hpp"
 #include "cli/serve_arguments.hpp"
 #include "cli/server_remains.hpp"
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 #include "server/locked_directory.hpp"
 
 namespace forebay {
@@ -86,6 +86,7 @@ void ServerKeeper::on_event(const nlohmann::json& event) {
       sessions_.push_back(node.value("session", ""));
     }
     ready_at_ = Clock::now();
+    send_drain();
   } else if (kind == "silent") {
     const auto name = event.value("name", "");
     trouble_ = fmt::format("the server of {} hangs",
@@ -99,8 +100,29 @@ void ServerKeeper::on_event(const nlohmann::json& event) {
     if (kind == "staged") {
       servers_->ask_report();
     }
+    if (kind == "drained" && number_in(event, "id") == drain_id_) {
+      drain_.reset();
+    }
     on_event_(event);
   }
+}
+
+std::uint64_t ServerKeeper::drain(const DrainRequest& request) {
+  drain_ = request;
+  ++drain_id_;
+  send_drain();
+  return drain_id_;
+}
+
+void ServerKeeper::send_drain() {
+  if (!drain_ || !ready_at_ || !servers_) {
+    return;
+  }
+  std::optional<double> deadline_s;
+  if (drain_->deadline) {
+    deadline_s = std::max(seconds_between(Clock::now(), *drain_->deadline), 0.0);
+  }
+  servers_->ask_drain(drain_id_, drain_->newest_first, deadline_s);
 }
 
 // MPI's shared memory lies in files that killed ranks leave behind. Where all ranks are on this machine they
@@ -326,9 +348,10 @@ void ServerKeeper::go_on_without() {
   history_.why_without = trouble_;
   end_all();
   survey_nodes(loop_, *whole_, {session_id_, false});
-  const auto after = settings_.restarts == 0
-                         ? std::string()
-                         : fmt::format("; servers are not started again after {} restarts in a row", in_a_row_);
+  const auto after =
+      settings_.restarts == 0
+          ? std::string()
+          : fmt::format("; servers are not started again after {} restarts in a row", in_a_row_);
   say_line(fmt::format(
       "{}{}; the command goes on: what is in the buffers stays readable, the rest comes from the origin",
       history_.why_without, after));

@@ -34,7 +34,13 @@ class ServerKeeper {
   // known.
   static constexpr std::chrono::seconds kReportEvery{30};
 
-  // `on_event` gets the events "plan", "progress" and "staged" (server/supervision.hpp). All outlive this.
+  struct DrainRequest {
+    std::optional<Clock::time_point> deadline;
+    bool newest_first = false;
+  };
+
+  // `on_event` gets the events "plan", "progress", "staged", "drain" and "drained" (server/supervision.hpp).
+  // All outlive this.
   // `only`: the names that are staged, where not all are.
   ServerKeeper(EventLoop& loop, const Settings& settings, const std::optional<NameList>& only,
                std::string session_id, OnEvent on_event);
@@ -48,6 +54,9 @@ class ServerKeeper {
   // and for their end as the settings say; `hurry` true skips a wait, `at_once` says that somebody is
   // impatient already.
   void stop(bool at_once, const Condition& hurry);
+  // Asks for a drain of checkpoints (server/supervision.hpp), in place of the one before, and asks again of
+  // servers that are started again before it has ended. The number that "drained" will have.
+  std::uint64_t drain(const DrainRequest& request);
 
   [[nodiscard]] bool serving() const noexcept { return serving_; }
   // The one in use; where none could start servers, the last. Not before start().
@@ -79,6 +88,7 @@ class ServerKeeper {
   void watch(const Condition& until, Clock::time_point deadline);
   [[nodiscard]] Clock::duration silence_allowed() const;
   void ask_report_if_due();
+  void send_drain();
   void end_all();
   std::unique_ptr<Launcher> launcher_for_those_left();
   void go_on_without();
@@ -116,6 +126,8 @@ class ServerKeeper {
   std::vector<std::string> sessions_;
   nlohmann::json last_report_;  // of those started last
   Clock::time_point report_asked_at_;
+  std::optional<DrainRequest> drain_;  // that has not ended
+  std::uint64_t drain_id_ = 0;
 
   std::optional<Clock::time_point> first_ready_at_;
   std::optional<Clock::duration> usual_start_;        // the same in earlier runs, where it is to be gone by

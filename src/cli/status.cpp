@@ -1,30 +1,26 @@
-#include <signal.h>
-#include <unistd.h>
-
-#include <array>
 #include <chrono>
 #include <map>
 #include <memory>
 
 #include <fmt/format.h>
 
-#include "cli/event_loop.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/json_number.hpp"
+#include "cli/run_report.hpp"
 #include "cli/session_request.hpp"
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 #include "cli/verbs.hpp"
+#include "cli/watching.hpp"
 #include "common/size_text.hpp"
 
 namespace forebay {
 namespace {
 
-using Clock = EventLoop::Clock;
+using Clock = std::chrono::steady_clock;
 
 struct StatusOptions {
   SessionRequestOptions request;
-  bool watch = false;
-  double interval_s = 2;
+  WatchOptions watch;
 };
 
 // What was counted the last time, for rates.
@@ -92,44 +88,12 @@ int print_once(const StatusOptions& options, Sample& sample) {
     return fail_with(answer.error());
   }
   const auto now = Clock::now();
-  std::string text;
-  if (options.request.json) {
-    fmt::print("{}\n",
-               answer->dump(options.watch ? -1 : 2, ' ', false, nlohmann::json::error_handler_t::replace));
-  } else {
-    const bool clear = options.watch && ::isatty(STDOUT_FILENO) == 1;
-    text = fmt::format("{}{}", clear ? "\x1b[H\x1b[2J" : "", table_of(*answer, sample, now));
-  }
-  // Whoever watched may be gone (`status --watch | head`).
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    return static_cast<int>(ExitCode::failed);
-  }
+  const auto text = options.request.json ? answer->dump(options.watch.watch ? -1 : 2, ' ', false,
+                                                        nlohmann::json::error_handler_t::replace) +
+                                               "\n"
+                                         : table_of(*answer, sample, now);
   sample = sample_of(*answer, now);
-  return static_cast<int>(ExitCode::done);
-}
-
-int status(const StatusOptions& options) {
-  Sample sample;
-  if (!options.watch) {
-    return print_once(options, sample);
-  }
-  constexpr std::array kSignals = {SIGINT, SIGTERM};
-  auto loop = EventLoop::create(kSignals);
-  if (!loop.ok()) {
-    return fail_with(loop.error());
-  }
-  bool ended = false;
-  loop->on_signal([&](const signalfd_siginfo&) { ended = true; });
-  int code = static_cast<int>(ExitCode::done);
-  const auto interval =
-      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.interval_s));
-  while (!ended && code == 0) {
-    code = print_once(options, sample);
-    if (code == 0) {
-      loop->wait([&] { return ended; }, Clock::now() + interval);
-    }
-  }
-  return code;
+  return options.request.json ? print_shown({}, text) : print_shown(options.watch, text);
 }
 
 }  // namespace
@@ -144,11 +108,11 @@ void add_status_verb(CommandLine& line) {
       "  forebay status --json\n"
       "PRESENT and OWNED are bytes in the node's buffer and of the stripes it owns; LOCAL, PEER and ORIGIN\n"
       "count opens; with --watch the last columns are rates.",
-      [options](const Invocation&) { return status(*options); });
-  verb.add_flag("--watch", options->watch, "again and again, until Ctrl-C");
-  verb.add_option("--interval", options->interval_s, "seconds between two looks (0.1 or more)")
-      ->type_name("SECONDS")
-      ->check(CLI::Range(0.1, 86400.0));
+      [options](const Invocation&) {
+        Sample sample;
+        return show_as_asked(options->watch, [&] { return print_once(*options, sample); });
+      });
+  add_watch_options(verb, options->watch);
   add_session_options(verb, options->request);
 }
 

@@ -11,20 +11,21 @@ namespace {
 using nlohmann::json;
 
 bool is_sound(std::string_view name, const json& value) {
-  constexpr std::array<std::string_view, 6> kTexts = {"event", "text", "code", "name", "host", "session"};
+  constexpr std::array<std::string_view, 9> kTexts = {"event", "text",    "code",  "name",  "host",
+                                                      "path",  "session", "state", "reason"};
   if (std::find(kTexts.begin(), kTexts.end(), name) != kTexts.end()) {
     return value.is_string();
   }
   if (name == "fits") {
     return value.is_boolean();
   }
-  if (name == "hits") {
+  if (name == "hits" || name == "checkpoints") {
     return value.is_object();
   }
-  if (name == "nodes") {
-    return value.is_array() && std::all_of(value.begin(), value.end(), [](const json& node) {
-             return node.is_object() &&
-                    std::all_of(node.items().begin(), node.items().end(),
+  if (name == "nodes" || name == "not_durable") {
+    return value.is_array() && std::all_of(value.begin(), value.end(), [](const json& one) {
+             return one.is_object() &&
+                    std::all_of(one.items().begin(), one.items().end(),
                                 [](const auto& item) { return is_sound(item.key(), item.value()); });
            });
   }

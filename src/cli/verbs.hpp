@@ -15,6 +15,8 @@ void add_locate_verb(CommandLine& line);
 void add_ls_verb(CommandLine& line);
 void add_evict_verb(CommandLine& line);
 void add_refresh_verb(CommandLine& line);
+void add_drain_verb(CommandLine& line);
+void add_checkpoints_verb(CommandLine& line);
 void add_plan_verb(CommandLine& line);
 void add_doctor_verb(CommandLine& line);
 void add_config_verb(CommandLine& line);

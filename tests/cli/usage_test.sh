@@ -23,6 +23,16 @@ usage_error "unknown MPI settings" "--mpi: 'magic'" "$forebay" run --mpi magic -
 usage_error "a missing hostfile" "hostfile" "$forebay" run --hostfile "$scratch/no" --stage "$scratch/set" -- true
 usage_error "no allocation" "allocation" env -u SLURM_JOB_ID "$forebay" run --launcher srun --stage "$scratch/set" -- true
 usage_error "one mount twice" "two datasets are mounted at /m" "$forebay" run --stage "$scratch/set=/m" --stage "$scratch/set=/m" -- true
+usage_error "a store without mount" "s3://bucket/run1=/MOUNT" "$forebay" run --checkpoint s3://bucket/run1 -- true
+usage_error "checkpoints to the web" "no place for checkpoints" "$forebay" run --checkpoint http://host/x=/m -- true
+usage_error "checkpoints to a file" "--checkpoint: .*usage_test.sh .*no directory" "$forebay" run --checkpoint "$0" -- true
+usage_error "checkpoints below a file" "--checkpoint: .*usage_test.sh/x" "$forebay" run --checkpoint "$0/x" -- true
+usage_error "a dataset and checkpoints at one mount" "both mounted at /m" \
+  "$forebay" run --stage "$scratch/set=/m" --checkpoint "$scratch/ckpt=/m" -- true
+usage_error "too many partners" "--partners: '3'" "$forebay" run --checkpoint "$scratch/ckpt" --partners 3 -- true
+usage_error "an unknown fsync" "--fsync: 'never'" "$forebay" run --checkpoint "$scratch/ckpt" --fsync never -- true
+usage_error "recovery of nothing" "--recover needs --checkpoint" "$forebay" drain --recover
+[ ! -e "$scratch/ckpt" ] || fail "a destination was made of a run that was refused"
 usage_error "a missing configuration file" "none.toml" "$forebay" config --config "$scratch/none.toml"
 usage_error "no capacity to plan" "capacity" "$forebay" plan "$scratch/set" --nodes 2
 
@@ -46,11 +56,11 @@ assert found == {"capacity": (3072, "file"), "nodes": (2, "environment"), "prefe
 EOS
 rm "$scratch/config/forebay/config.toml"
 
-for verb in run exec serve prefetch check status locate evict ls plan doctor config version; do
+for verb in run exec serve prefetch check status locate evict refresh drain checkpoints ls plan doctor config version; do
   expect 0 "$verb --help" "$forebay" $verb --help
   says "$verb --help" "$scratch/out" "Examples?:"
 done
-for verb in status "check x" "locate x" "evict x" "prefetch x"; do
+for verb in status "check x" "locate x" "evict x" "prefetch x" drain checkpoints; do
   expect 1 "$verb without servers" "$forebay" $verb --session "$scratch/no-session"
 done
 
@@ -65,4 +75,7 @@ says "a plan that does not fit" "$scratch/out" "does not fit"
 expect 0 "a dry run" "$forebay" run --dry-run --nodes 2 --stage "$scratch/set" -- echo "a b"
 says "a dry run" "$scratch/out" "^servers: mpirun .* serve .*--simulated"
 says "a dry run" "$scratch/out" "^command: echo 'a b'"
+expect 0 "a dry run with checkpoints" "$forebay" run --dry-run --checkpoint "$scratch/ckpt=/ckpt" --checkpoint-last latest -- true
+says "a dry run with checkpoints" "$scratch/out" "--checkpoint $scratch/ckpt=/ckpt --checkpoint-last latest --fsync process --partners 1"
+[ ! -d "$scratch/ckpt" ] || fail "a dry run made the destination"
 finish

@@ -1,5 +1,5 @@
-// StagingProgress: how far staging is, as one rewritten line on a terminal or a line every few seconds
-// elsewhere.
+// TransferProgress: how far staging or draining is, as one rewritten line on a terminal or a line every few
+// seconds elsewhere.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,12 @@
 
 namespace forebay {
 
-class StagingProgress {
+struct TransferWords {
+  const char* done;     // "staged"
+  const char* objects;  // what is counted besides bytes
+};
+
+class TransferProgress {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::seconds kLineEvery{5};  // where it is no terminal
@@ -20,8 +25,8 @@ class StagingProgress {
     std::uint64_t objects_total = 0;
   };
 
-  explicit StagingProgress(Clock::time_point start, bool terminal)
-      : start_(start), last_line_(start), terminal_(terminal) {}
+  TransferProgress(Clock::time_point start, bool terminal, TransferWords words)
+      : start_(start), last_line_(start), terminal_(terminal), words_(words) {}
 
   // What to print now, newline or carriage return included; empty: nothing yet.
   std::string line_for(const Amount& amount, Clock::time_point now);
@@ -32,6 +37,7 @@ class StagingProgress {
   Clock::time_point start_;
   Clock::time_point last_line_;
   bool terminal_;
+  TransferWords words_;
   bool line_open_ = false;
 };
 

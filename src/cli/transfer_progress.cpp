@@ -1,4 +1,4 @@
-#include "cli/staging_progress.hpp"
+#include "cli/transfer_progress.hpp"
 
 #include <algorithm>
 
@@ -31,7 +31,7 @@ std::string format_count(std::uint64_t count) {
   return text;
 }
 
-std::string StagingProgress::line_for(const Amount& amount, Clock::time_point now) {
+std::string TransferProgress::line_for(const Amount& amount, Clock::time_point now) {
   if (!terminal_ && now - last_line_ < kLineEvery) {
     return {};
   }
@@ -47,16 +47,16 @@ std::string StagingProgress::line_for(const Amount& amount, Clock::time_point no
           ? static_cast<double>(amount.objects_total - std::min(amount.objects, amount.objects_total)) /
                 objects_rate
           : 0;
-  const auto text =
-      fmt::format("forebay: staged {} of {}, {} of {} objects, {}/s, {:.0f} objects/s, {} left",
-                  format_size(amount.bytes), format_size(amount.bytes_total), format_count(amount.objects),
-                  format_count(amount.objects_total), format_size(static_cast<std::uint64_t>(rate)),
-                  objects_rate, amount.bytes + amount.objects == 0 ? "?" : format_duration(left));
+  const auto text = fmt::format(
+      "forebay: {0} {2} of {3}, {4} of {5} {1}, {6}/s, {7:.0f} {1}/s, {8} left", words_.done, words_.objects,
+      format_size(amount.bytes), format_size(amount.bytes_total), format_count(amount.objects),
+      format_count(amount.objects_total), format_size(static_cast<std::uint64_t>(rate)), objects_rate,
+      amount.bytes + amount.objects == 0 ? "?" : format_duration(left));
   line_open_ = terminal_;
   return terminal_ ? "\r" + text + "\x1b[K" : text + "\n";
 }
 
-std::string StagingProgress::finish() {
+std::string TransferProgress::finish() {
   const bool open = line_open_;
   line_open_ = false;
   return open ? "\r\x1b[K" : "";
