@@ -41,6 +41,12 @@ bool is_file_like(JournalKind kind) {
 
 }  // namespace
 
+// Markers, by the user's word; and what has the name of a directory whose names are still to be removed.
+bool DrainQueue::waits_for_all(const std::string& path) const {
+  const auto below = paths_.lower_bound({path + "/", 0});
+  return is_last(path) || (below != paths_.end() && is_below(below->first, path));
+}
+
 bool DrainQueue::is_last(const std::string& path) const {
   const std::string name = path.substr(path.rfind('/') + 1);
   return std::any_of(options_.last.begin(), options_.last.end(), [&](const std::string& glob) {
@@ -129,7 +135,7 @@ void DrainQueue::apply(const JournalEntry& change, DrainTime now) {
       DrainMark& mark = mark_place(change, name, DrainMark::Kind::name, now);
       if (mark.open) {
         mark.closed_hint = mark.closed_hint || change.kind != JournalKind::opened;
-        mark.after_all = is_last(mark.path);
+        mark.after_all = waits_for_all(mark.path);
         // Content takes the attributes along that there are then.
         if (const auto also = attributes_.find(name);
             also != attributes_.end() && marks_.at(also->second).at.seq < mark.at.seq) {
@@ -147,8 +153,7 @@ void DrainQueue::apply(const JournalEntry& change, DrainTime now) {
         }
       }
       DrainMark& made = mark_place(change, change.path, DrainMark::Kind::attributes, now);
-      const auto below = paths_.lower_bound({made.path + "/", 0});
-      if (below != paths_.end() && is_below(below->first, made.path)) {
+      if (waits_for_all(made.path)) {
         update(made, [](DrainMark& mark) { mark.after_all = true; });
       }
       return;
@@ -162,12 +167,13 @@ void DrainQueue::apply(const JournalEntry& change, DrainTime now) {
       if (mark.at.seq == change.seq) {
         update(mark, [&](DrainMark& it) {
           it.open = false;
-          it.after_all = is_last(it.path);
+          it.after_all = waits_for_all(it.path);
         });
       }
       return;
     }
     case JournalKind::removed: {
+      end_renames(change.path, change.seq);
       if (remote) {
         clear_place(change.path);
         return;
@@ -237,12 +243,20 @@ void DrainQueue::clear_place(const std::string& source) {
   }
 }
 
+// What had been renamed to this is gone.
+void DrainQueue::end_renames(const std::string& source, std::uint64_t seq) {
+  for (const std::uint64_t id : renames_) {
+    DrainMark& mark = marks_.at(id);
+    mark.blind = mark.blind || (mark.source == source && mark.at.seq < seq);
+  }
+}
+
 void DrainQueue::move_sources(const std::string& from, const std::string& to) {
   std::vector<std::uint64_t> ids = at_or_below(names_, from);
   const auto also = at_or_below(attributes_, from);
   ids.insert(ids.end(), also.begin(), also.end());
   for (const std::uint64_t id : renames_) {
-    if (is_at_or_below(marks_.at(id).source, from)) {
+    if (!marks_.at(id).blind && is_at_or_below(marks_.at(id).source, from)) {
       ids.push_back(id);
     }
   }
@@ -284,6 +298,7 @@ void DrainQueue::renamed(const JournalEntry& change, DrainTime now) {
       }
     }
   }
+  end_renames(to, change.seq);
   const auto found = names_.find(from);
   const bool is_file = found != names_.end() && is_file_like(marks_.at(found->second).made_by) &&
                        !marks_.at(found->second).removal;
@@ -305,7 +320,7 @@ void DrainQueue::renamed(const JournalEntry& change, DrainTime now) {
       mark.source = to;
       mark.replayed = !begun_working_;
       mark.at = {std::max(mark.at.seq, change.seq), options_.holder, 0, mark.id};
-      mark.after_all = is_last(to);
+      mark.after_all = waits_for_all(to);
       mark.tries = 0;
       mark.retry_at = {};
       mark.reason.clear();

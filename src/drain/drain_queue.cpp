@@ -345,6 +345,19 @@ bool DrainQueue::retry(std::uint64_t id, std::uint64_t version, std::string reas
   return true;
 }
 
+// Whether something is to be done first where the rename's new name is to be.
+bool DrainQueue::something_before(const DrainMark& rename) const {
+  for (std::string name = rename.path; !name.empty(); name = parent_of(name)) {
+    for (auto at = paths_.lower_bound({name, 0}); at != paths_.end() && at->first == name; ++at) {
+      const DrainMark& mark = marks_.at(at->second);
+      if (mark.at < rename.at && mark.were.empty()) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 std::vector<std::string> DrainQueue::later_names(const DrainMark& mark) const {
   if (!mark.replayed) {
     return {};
@@ -360,8 +373,8 @@ std::vector<std::string> DrainQueue::later_names(const DrainMark& mark) const {
   std::string name = mark.path;
   for (const DrainMark* rename : renames) {
     if (is_at_or_below(name, rename->from)) {
-      if (!order_.clear_above(rename->path, rename->at)) {
-        break;  // not made yet: something is to be done there before
+      if (something_before(*rename)) {
+        break;  // not made yet
       }
       name = rename->path + name.substr(rename->from.size());
       names.push_back(name);
@@ -490,7 +503,7 @@ void DrainQueue::add(const Also& also, std::uint64_t seq, std::uint64_t time_ns,
 
 bool DrainQueue::covers(const std::string& source) const {
   return names_.contains(source) || std::any_of(renames_.begin(), renames_.end(), [&](std::uint64_t id) {
-           return is_at_or_below(source, marks_.at(id).source);
+           return !marks_.at(id).blind && is_at_or_below(source, marks_.at(id).source);
          });
 }
 

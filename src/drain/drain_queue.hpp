@@ -50,7 +50,7 @@ struct DrainMark {
   bool open = false;         // may have a writer: not in the order
   bool closed_hint = false;  // its journal says closed since
   bool removal = false;      // the name is gone
-  bool blind = false;        // ... and another one has its place in the tree
+  bool blind = false;        // the place in the tree is not its own any more
   bool after_all = false;    // waits for everything before it
   bool replicated = false;
   bool lost = false;
@@ -160,6 +160,8 @@ class DrainQueue {
   void apply(const JournalEntry& change, DrainTime now);
   void renamed(const JournalEntry& change, DrainTime now);
   void exchanged(const JournalEntry& change, DrainTime now);
+  [[nodiscard]] bool something_before(const DrainMark& rename) const;
+  void end_renames(const std::string& source, std::uint64_t seq);
   void move_sources(const std::string& from, const std::string& to);
   void clear_place(const std::string& source);
   DrainMark& mark_place(const JournalEntry& change, const std::string& source, DrainMark::Kind kind,
@@ -174,6 +176,7 @@ class DrainQueue {
   void rename_paths(const std::string& from, const std::string& to);
   DrainMark* current(std::uint64_t id, std::uint64_t version);
   [[nodiscard]] bool is_last(const std::string& path) const;
+  [[nodiscard]] bool waits_for_all(const std::string& path) const;
   [[nodiscard]] bool may_publish(const DrainMark& mark) const;
   [[nodiscard]] bool may_copy(const DrainMark& mark, DrainTime now) const;
   std::optional<std::uint64_t> first_to_copy(DrainTime now);

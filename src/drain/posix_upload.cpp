@@ -115,7 +115,7 @@ Status PosixUpload::publish(int directory, const std::string& name, const std::s
 
 void PosixUpload::remove() {
   file_.reset();
-  if (!temporary_.empty() && is_at(directory_.get(), temporary_)) {
+  if (!temporary_.empty()) {
     ::unlinkat(directory_.get(), temporary_.c_str(), 0);
   }
   temporary_.clear();

@@ -235,7 +235,7 @@ Result<TreeMirror::Published> TreeMirror::publish_rename(const DrainMark& mark) 
       return Error{from.error()};
     }
     // Renamed further since, the last rename will see what is there.
-    if (found.is_absent() || mark.source != mark.path) {
+    if (found.is_absent() || mark.blind || mark.source != mark.path) {
       return Published{};
     }
     // It was done already, by a server that was killed then; or somebody removed it at the destination.
@@ -271,7 +271,8 @@ Result<TreeMirror::Published> TreeMirror::publish_rename(const DrainMark& mark) 
     FOREBAY_TRY(destination_.rename(mark.from, mark.path));
   }
   Published published = done_in({parent_of(mark.from), parent_of(mark.path)});
-  if (found.kind == TreeLook::Kind::file && !same_version(from->attributes, attributes_in_tree(found.info))) {
+  if (found.kind == TreeLook::Kind::file && !mark.blind &&
+      !same_version(from->attributes, attributes_in_tree(found.info))) {
     published.also.push_back(
         {mark.path, mark.source, JournalKind::closed, "", DrainQueue::kRenameSub + 1, from->attributes.size});
   }
