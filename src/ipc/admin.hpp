@@ -23,6 +23,17 @@
 //   {"op":"refresh","paths":[...]}  -> {"id","finished","checked","changed","gone","new","unreadable"}
 //                       the catalogs compared with their origins; paths empty: everything. Answered about every
 //                       second: where `finished` is false, ask again with the same paths and "id"
+//   {"op":"checkpoints"} -> {"checkpoints":[{"path","files","bytes","state","reason","age_s","mount","destination"}]}
+//                       by directory: what is not durable, and what was made durable lately. `state` of the
+//                       file that is farthest from it: writing, closed, replicated, draining, durable, failed
+//                       (tried again), lost
+//   {"op":"drain","paths":[...],"wait":bool,"deadline_s":n,"receipt":bool}
+//                    -> {"id","finished","files","bytes","durable_files","durable_bytes","left","waiting","failed",
+//                        "reason","not_durable":[{"path","state","reason"}]}
+//                       what is at and below the paths (empty: everything) is brought to its destination without
+//                       settling time. `left` is not durable, `waiting` of it has no writer; 100 names at most.
+//                       Answered about every second: where `finished` is false, ask again with the same question
+//                       and "id". `deadline_s` (may be missing): what is left of it. `wait` false: answered at once
 // An Error is a `failed` reply with its text.
 #pragma once
 

@@ -38,12 +38,15 @@ bool is_refresh(const std::string& question) {
 
 }  // namespace
 
-AdminService::AdminService(NodeCore& core, const ControlPage* page, std::vector<std::string> node_names)
+AdminService::AdminService(NodeCore& core, CheckpointService& checkpoints, const ControlPage* page,
+                           std::vector<std::string> node_names, std::function<void()> hastens)
     : core_(core),
       page_(page),
       node_names_(std::move(node_names)),
       prefetches_(std::make_shared<Prefetches>()),
       refresh_(core),
+      checkpoints_(checkpoints, core.transport),
+      hastens_(std::move(hastens)),
       askers_(std::make_unique<ThreadPool>("forebay-ask", 4)),
       refresh_asker_(std::make_unique<ThreadPool>("forebay-askref", 1)),
       parts_(std::make_unique<ThreadPool>("forebay-admin", 2)) {}
@@ -112,12 +115,22 @@ Result<nlohmann::json> AdminService::answer(const nlohmann::json& question) {
   if (op == "refresh") {
     return refresh_.ask(question, paths_of(question));
   }
+  if (op == "checkpoints") {
+    return checkpoints_.list();
+  }
+  if (op == "drain") {
+    return checkpoints_.drain(question, paths_of(question));
+  }
   return Error{Code::bad_argument, fmt::format("unknown question \"{}\"", op)};
 }
 
 Result<nlohmann::json> AdminService::report() {
   FOREBAY_ASSIGN(rows, ask_peers(core_.transport, {{"op", "status"}}));
-  return job_report(core_.datasets, rows);
+  auto report = job_report(core_.datasets, rows);
+  if (auto sum = sum_of_rows(rows); !sum.is_null()) {
+    report["checkpoints"] = std::move(sum);
+  }
+  return report;
 }
 
 Result<nlohmann::json> AdminService::progress() {
@@ -256,12 +269,20 @@ void AdminService::part(const nlohmann::json& question, SharedResponder responde
   Result<nlohmann::json> answered = Error{Code::bad_argument, "unknown question"};
   if (op == "status") {
     answered = node_row(core_, page_, node_names_.at(core_.self));
+    if (auto row = checkpoints_.row(); !row.is_null()) {
+      (*answered)["checkpoints"] = std::move(row);
+    }
   } else if (op == "progress") {
     const auto totals = watched_ ? watched_->totals() : PrefetchJob::Totals{};
     answered = nlohmann::json{{"bytes", totals.already_bytes + totals.fetched_bytes},
                               {"bytes_total", totals.bytes},
                               {"objects", totals.done_objects},
                               {"objects_total", totals.objects}};
+  } else if (op == "checkpoints" || op == "drain") {
+    if (question.value("hasten", false)) {
+      hastens_();
+    }
+    answered = checkpoints_.part(question, paths_of(question));
   } else if (op == "check") {
     answered = check_part(question);
   } else if (op == "evict") {

@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/executor.hpp"
+#include "server/checkpoint_questions.hpp"
 #include "server/job_start.hpp"
 #include "server/node_core.hpp"
 #include "server/path_selection.hpp"
@@ -32,7 +33,9 @@ class AdminService final : public RequestHandler {
   // Prefetches whose outcome is remembered for those who still ask.
   static constexpr std::size_t kPrefetchesKept = 64;
 
-  AdminService(NodeCore& core, const ControlPage* page, std::vector<std::string> node_names);
+  // `hastens`: told when draining is asked for, of this node too.
+  AdminService(NodeCore& core, CheckpointService& checkpoints, const ControlPage* page,
+               std::vector<std::string> node_names, std::function<void()> hastens);
   // After the transport has stopped.
   ~AdminService() override;
 
@@ -46,6 +49,8 @@ class AdminService final : public RequestHandler {
   void watch(std::shared_ptr<PrefetchJob> job) { watched_ = std::move(job); }
   // How far all nodes are with it: bytes, bytes_total, objects, objects_total. Blocks.
   Result<nlohmann::json> progress();
+  // What is left of checkpoints (CheckpointQuestions::look). Blocks.
+  Result<nlohmann::json> look_at_drain(bool hasten) { return checkpoints_.look(hasten, {}); }
   // A peer's, or this node's own: this node's part.
   void on_request(NodeIndex from, std::span<const std::byte> request,
                   std::unique_ptr<Responder> responder) override;
@@ -92,6 +97,8 @@ class AdminService final : public RequestHandler {
   std::uint64_t next_prefetch_ = 1;
   const std::shared_ptr<Prefetches> prefetches_;
   RefreshService refresh_;
+  CheckpointQuestions checkpoints_;
+  const std::function<void()> hastens_;
   std::unique_ptr<ThreadPool> askers_;
   std::unique_ptr<ThreadPool> refresh_asker_;
   std::unique_ptr<ThreadPool> parts_;

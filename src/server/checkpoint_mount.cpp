@@ -69,7 +69,7 @@ void CheckpointMount::make_drainer() {
   options.mount = options_.mount;
   options.holder = holder_;
   const std::uint64_t tag[] = {holder_, checksum_bytes(store_.path().data(), store_.path().size())};
-  options.tag = fmt::format("{:016x}", checksum_bytes(tag, sizeof tag));
+  tag_ = options.tag = fmt::format("{:016x}", checksum_bytes(tag, sizeof tag));
   options.last = options_.settings->last;
   options.threads = std::max(1U, options_.settings->threads);
   options.bandwidth_bytes_per_s = options_.bandwidth_bytes_per_s;
@@ -219,6 +219,34 @@ JournalEntry CheckpointMount::entry_of(JournalKind kind, std::uint32_t flags, co
   return entry;
 }
 
+void CheckpointMount::hasten() {
+  drainer_->set_pace(Drainer::Pace::urgent);
+  std::unique_lock lock(mutex_);
+  hastens_ = true;
+  settle_now_ = true;
+  const std::uint64_t before = settled_;
+  wake_.notify_all();
+  // One that begins now; another may just be at it.
+  settled_one_.wait_for(lock, kHeardWithin, [&] {
+    return stopping_ || settled_ >= before + 2 || (!settle_now_ && settled_ > before);
+  });
+}
+
+void CheckpointMount::end_haste() {
+  const std::lock_guard lock(mutex_);
+  if (hastens_ && drainer_->is_durable({})) {
+    hastens_ = false;
+    drainer_->set_pace(Drainer::Pace::normal);
+  }
+}
+
+Status CheckpointMount::write_receipt(const std::string& directory) {
+  FOREBAY_TRY(forebay::write_receipt(*destination_, directory, tag_, [this](const std::string& path) {
+    return drainer_->published_file(path);
+  }));
+  return {};
+}
+
 std::function<std::uint64_t()> CheckpointMount::bring(CheckpointBring what, std::string path,
                                                       std::function<void(Status)> done) {
   return bringer_->bring(what, path, std::move(done));
@@ -275,7 +303,7 @@ void CheckpointMount::work() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     wake_.wait_for(lock, kTickEvery, [this] {
-      return stopping_ || !notes_.empty() || !batches_.empty() || published_.size() >= 64;
+      return stopping_ || settle_now_ || !notes_.empty() || !batches_.empty() || published_.size() >= 64;
     });
     if (stopping_) {
       return;
@@ -286,6 +314,7 @@ void CheckpointMount::work() {
     take_published();
     end_waiting();
     compact_if_large();
+    end_haste();
     news_.tick();
     lock.lock();
   }
@@ -313,6 +342,11 @@ void CheckpointMount::tell_changes() {
   }
   if (settles) {
     settle(&changes);
+    {
+      const std::lock_guard lock(mutex_);
+      ++settled_;
+    }
+    settled_one_.notify_all();
   }
   std::stable_sort(changes.begin(), changes.end(),
                    [](const TreeChange& a, const TreeChange& b) { return a.seq < b.seq; });

@@ -84,6 +84,12 @@ class CheckpointMount {
   void follow_published(NodeIndex from, const std::vector<CheckpointMark>& marks);
   void read(const ReadRequest& request, std::string path, std::unique_ptr<Responder> responder);
 
+  // Without settling time and limit until nothing is pending. What is closed by now is known when it returns.
+  void hasten();
+  Status write_receipt(const std::string& directory);
+  // What is kept here for other nodes.
+  [[nodiscard]] std::uint64_t copies_bytes() const { return 0; }
+  [[nodiscard]] const std::string& destination_name() const { return destination_->canonical_name(); }
   [[nodiscard]] Drainer& drainer() { return *drainer_; }
   [[nodiscard]] std::string mounted(const std::string& path) const;
 
@@ -119,12 +125,14 @@ class CheckpointMount {
   void take_published();
   void end_waiting();
   void compact_if_large();
+  void end_haste();
   JournalEntry entry_of(JournalKind kind, std::uint32_t flags, const std::string& path);
   void complain(const Status& status);
 
   const Options options_;
   PeerTransport& transport_;
   const std::uint64_t holder_;
+  std::string tag_;
   StoreDirectory store_;
   CheckpointTree tree_;
   std::unique_ptr<Destination> destination_;
@@ -136,6 +144,9 @@ class CheckpointMount {
   std::condition_variable wake_;
   bool stopping_ = false;
   bool settle_now_ = false;
+  std::uint64_t settled_ = 0;
+  std::condition_variable settled_one_;
+  bool hastens_ = false;
   std::vector<std::function<void(Status)>> notes_;
   std::deque<Batch> batches_;
   std::vector<CheckpointMark> published_;

@@ -1,5 +1,7 @@
 #include "server/checkpoint_service.hpp"
 
+#include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include <fmt/format.h>
@@ -7,6 +9,7 @@
 #include "common/log.hpp"
 #include "config/stage_spec.hpp"
 #include "drain/posix_destination.hpp"
+#include "drain/tree_path.hpp"
 #include "stage/peer_messages.hpp"
 
 namespace forebay {
@@ -141,6 +144,64 @@ std::function<std::uint64_t()> CheckpointService::sync(std::uint32_t checkpoint,
   }
   done(no_such_mount());
   return nullptr;
+}
+
+void CheckpointService::for_each(const std::function<void(CheckpointMount& mount)>& visit) {
+  const std::shared_lock held(mutex_);
+  if (!serving_) {
+    return;
+  }
+  for (const auto& mount : mounts_) {
+    if (mount) {
+      visit(*mount);
+    }
+  }
+}
+
+Result<std::map<const CheckpointMount*, std::vector<std::string>>> CheckpointService::select(
+    const std::vector<std::string>& paths) {
+  std::map<const CheckpointMount*, std::vector<std::string>> selected;
+  for (const auto& path : paths) {
+    const std::string normal = std::filesystem::path(path).lexically_normal().string();
+    const std::string plain =
+        normal.size() > 1 && normal.back() == '/' ? normal.substr(0, normal.size() - 1) : normal;
+    bool below = false;
+    for (const auto& one : expected_) {
+      below = below || is_at_or_below(plain, one.mount);
+    }
+    if (!below) {
+      return Error{Code::not_found, path + " is below no checkpoint mount", ENOENT};
+    }
+    for_each([&](const CheckpointMount& mount) {
+      if (is_at_or_below(plain, mount.mount())) {
+        selected[&mount].push_back(plain == mount.mount() ? "" : plain.substr(mount.mount().size() + 1));
+      }
+    });
+  }
+  return selected;
+}
+
+Status CheckpointService::write_receipts(const std::vector<std::string>& paths) {
+  FOREBAY_ASSIGN(selected, select(paths));
+  Status written;
+  for_each([&](CheckpointMount& mount) {
+    std::vector<std::string> directories;
+    if (paths.empty()) {
+      for (const auto& name : mount.drainer().names(1u << 20)) {
+        directories.push_back(parent_of(name.path));
+      }
+    } else {
+      directories = selected[&mount];
+    }
+    std::sort(directories.begin(), directories.end());
+    directories.erase(std::unique(directories.begin(), directories.end()), directories.end());
+    for (const auto& directory : directories) {
+      if (written.ok()) {
+        written = mount.write_receipt(directory);
+      }
+    }
+  });
+  return written;
 }
 
 void CheckpointService::on_request(NodeIndex from, std::span<const std::byte> request,

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <shared_mutex>
 #include <string>
@@ -45,6 +46,15 @@ class CheckpointService final : public RequestHandler {
   void note(std::uint32_t checkpoint, std::function<void(Status)> done);
   std::function<std::uint64_t()> sync(std::uint32_t checkpoint, std::string path,
                                       std::function<void(Status)> done);
+
+  // Of verbs.
+  void for_each(const std::function<void(CheckpointMount& mount)>& visit);
+  // The paths below each mount, relative to it. Code: not_found (one is below no mount).
+  Result<std::map<const CheckpointMount*, std::vector<std::string>>> select(
+      const std::vector<std::string>& paths);
+  // Of these directories, or of all that this node drained something into. Blocks. Codes: those of
+  // write_receipt().
+  Status write_receipts(const std::vector<std::string>& paths);
 
   void on_request(NodeIndex from, std::span<const std::byte> request,
                   std::unique_ptr<Responder> responder) override;

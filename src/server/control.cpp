@@ -13,6 +13,7 @@
 
 #include "ipc/admin.hpp"
 #include "server/ask_peers.hpp"
+#include "server/supervision.hpp"
 
 namespace forebay {
 
@@ -71,9 +72,15 @@ void Control::serving() {
 
 Control::Event Control::wait(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, time, [this] { return (stop_ && !stop_told_) || stop_now_ || report_ || staged_; });
+  changed_.wait_for(lock, time, [this] {
+    return (stop_ && !stop_told_) || stop_now_ || report_ || staged_ || (drain_ && !drain_told_);
+  });
   if (stop_now_) {
     return Event::stop_now;
+  }
+  if (drain_ && !drain_told_) {
+    drain_told_ = true;
+    return Event::drain;
   }
   if (staged_) {
     staged_ = false;
@@ -88,6 +95,17 @@ Control::Event Control::wait(std::chrono::milliseconds time) {
     return Event::stop;
   }
   return Event::none;
+}
+
+Control::Drain Control::take_drain() {
+  const std::lock_guard lock(mutex_);
+  return drain_.value_or(Drain{});
+}
+
+void Control::keep_serving() {
+  const std::lock_guard lock(mutex_);
+  keeps_serving_ = true;
+  leave_at_ = std::chrono::steady_clock::time_point::max();
 }
 
 void Control::request_stop() {
@@ -149,7 +167,7 @@ void Control::notify_staged() {
 int Control::milliseconds_left() {
   using std::chrono::steady_clock;
   const std::lock_guard lock(mutex_);
-  const auto next = std::min(stop_by_, input_ended_stop_);
+  const auto next = std::min({stop_by_, input_ended_stop_, leave_at_});
   if (next == steady_clock::time_point::max()) {
     return -1;
   }
@@ -185,6 +203,10 @@ void Control::listen() {
       const auto now = std::chrono::steady_clock::now();
       abandons = (stop_ && !serving_) || now >= stop_by_;
       leaves = failed_ && ends_.leave;
+      if (now >= leave_at_) {
+        leave_at_ = std::chrono::steady_clock::time_point::max();
+        abandons = leaves = !stop_ && !stop_now_;
+      }
       if (now >= input_ended_stop_) {
         input_ended_stop_ = std::chrono::steady_clock::time_point::max();
         stops = true;
@@ -208,6 +230,13 @@ void Control::read_signal() {
   {
     const std::lock_guard lock(mutex_);
     stopping = stop_ || stop_now_;
+    if (ends_.leave && ends_.drains && serving_ && !stopping) {
+      if (!keeps_serving_) {
+        leave_at_ = std::min(
+            leave_at_, std::chrono::steady_clock::now() + std::chrono::milliseconds(kDrainAfterSignalMs));
+      }
+      return;
+    }
   }
   if (ends_.leave && !stopping) {
     ends_.leave();
@@ -263,6 +292,22 @@ void Control::obey(const std::string& line) {
       const std::lock_guard lock(mutex_);
       report_ = true;
     }
+    changed_.notify_all();
+  } else if (name == "drain") {
+    Drain drain;
+    drain.id = command.value("id", nlohmann::json());
+    if (const auto limit = command.find("deadline_s"); limit != command.end() && limit->is_number()) {
+      constexpr double kLongest = 1e9;
+      drain.deadline =
+          std::chrono::steady_clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(
+                                                 1000.0 * std::clamp(limit->get<double>(), 0.0, kLongest)));
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      drain_ = std::move(drain);
+      drain_told_ = false;
+    }
+    keep_serving();
     changed_.notify_all();
   } else if (name == "names" && !names_ended_) {
     for (const auto& one : command.value("names", nlohmann::json::array())) {

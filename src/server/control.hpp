@@ -35,6 +35,12 @@ class Control {
     stop_now,  // the job stops
     report,    // the supervisor asks for a report
     staged,    // notify_staged() was called
+    drain,     // take_drain() has a command
+  };
+  // The supervisor's (server/supervision.hpp).
+  struct Drain {
+    nlohmann::json id;
+    std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   };
 
   // How the process ends without the help of the others: on Control's thread; they do not return.
@@ -47,6 +53,9 @@ class Control {
     std::function<void()> leave;
     // Whether `run` lives; nothing where this host cannot know.
     std::function<std::optional<bool>()> run_lives;
+    // There are checkpoints: a signal leaves kDrainAfterSignalMs for a drain, with which the server serves
+    // on.
+    bool drains = false;
   };
 
   // `supervised`: commands come on standard input, and its end means stop.
@@ -60,6 +69,11 @@ class Control {
   // The names that the supervisor sends, once all are there. Does not return where they never come: then the
   // process ends as at any stop before serving().
   std::vector<std::string> take_names();
+
+  // After Event::drain: the last one.
+  Drain take_drain();
+  // The job drains what checkpoints have: a signal does not end this server any more.
+  void keep_serving();
 
   void request_stop();
   // The server could not start and ends by itself: within kStopDeadline, or at once as at a signal.
@@ -98,6 +112,10 @@ class Control {
   std::vector<std::string> names_;  // of the listening thread until names_ended_
   bool names_ended_ = false;
   bool staged_ = false;
+  std::optional<Drain> drain_;
+  bool drain_told_ = false;
+  bool keeps_serving_ = false;
+  std::chrono::steady_clock::time_point leave_at_ = std::chrono::steady_clock::time_point::max();
   std::chrono::steady_clock::time_point stop_by_ = std::chrono::steady_clock::time_point::max();
   std::thread thread_;
 };

@@ -98,6 +98,7 @@ int serve_main(const ServeOptions& options) {
   log_start(places.name, options.log_level);
   Control::Ends ends;
   ends.abandon = [&places] { abandon(places.session_directory); };
+  ends.drains = !options.checkpoints.mounts.empty();
   if (options.supervised) {
     ends.run_lives = [&places] { return run_lives(places); };
     ends.leave = [&places] {

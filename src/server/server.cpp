@@ -67,7 +67,9 @@ Server::Server(const ServeOptions& options, const NodePlaces& places, PeerTransp
       rendezvous_(transport),
       job_({options, transport, router_, rendezvous_, [this] { return names(); }}),
       watch_(transport, watch_options(std::move(exchange_runs))),
-      checkpoints_(options, transport) {
+      checkpoints_(options, transport),
+      drain_watch_({options.supervised && !options.checkpoints.mounts.empty() && transport.self().value == 0,
+                    [this](bool hasten) { return admin_->look_at_drain(hasten); }}) {
   router_.add({PeerOp::rendezvous}, rendezvous_);
   router_.add({PeerOp::stop}, *this);
   router_.add({PeerOp::alive, PeerOp::silent}, watch_);
@@ -221,7 +223,8 @@ Status Server::start() {
   for (const auto& node : job_.nodes()) {
     names.push_back(node.name);
   }
-  admin_ = std::make_unique<AdminService>(*core_, &session_.control(), std::move(names));
+  admin_ = std::make_unique<AdminService>(*core_, checkpoints_, &session_.control(), std::move(names),
+                                          [this] { control_.keep_serving(); });
   router_.add({PeerOp::admin}, *admin_);
   router_.add({PeerOp::read_chunk, PeerOp::stage_stripe, PeerOp::invalidate, PeerOp::kept_stripes},
               core_->peer_service);
@@ -407,12 +410,17 @@ Status Server::start_staging() {
 
 void Server::serve_until_stopped() {
   while (true) {
-    const auto event = control_.wait(std::chrono::milliseconds(kProgressEveryMs));
+    const auto event = control_.wait(
+        std::chrono::milliseconds(drain_watch_.drains() ? kDrainLookEveryMs : kProgressEveryMs));
     switch (event) {
       case Control::Event::none:
         if (leads() && staging_ && (options_.supervised || options_.standalone_prefetch)) {
           tell_progress();
         }
+        drain_watch_.look();
+        break;
+      case Control::Event::drain:
+        drain_watch_.begin(control_.take_drain());
         break;
       case Control::Event::staged:
         staging_over();

@@ -14,6 +14,7 @@
 #include "server/checkpoint_service.hpp"
 #include "server/client_gate.hpp"
 #include "server/control.hpp"
+#include "server/drain_watch.hpp"
 #include "server/job_start.hpp"
 #include "server/node_core.hpp"
 #include "server/ownership.hpp"
@@ -86,6 +87,7 @@ class Server final : private RequestHandler {
   std::unique_ptr<NodeCore> core_;
   std::unique_ptr<BypassUnion> marks_;  // Where the session goes on.
   CheckpointService checkpoints_;
+  DrainWatch drain_watch_;
   std::unique_ptr<AdminService> admin_;
   std::unique_ptr<ClientGate> gate_;
   std::unique_ptr<SocketServer> socket_;

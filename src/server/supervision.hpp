@@ -36,11 +36,15 @@
 //   non-zero. With the code "unavailable" another start may help
 #pragma once
 
+#include <cstddef>
+
 namespace forebay {
 
 inline constexpr int kProgressEveryMs = 1000;
 inline constexpr int kAliveEveryMs = 1000;
-inline constexpr int kNotDurableNamesMax = 100;
+// How often it is looked whether a drain is over.
+inline constexpr int kDrainLookEveryMs = 100;
+inline constexpr std::size_t kNotDurableNamesMax = 100;
 // A server that has checkpoints and gets SIGTERM from whoever launched it waits so long for "drain" before it
 // ends as it is: when a job is cancelled, servers and `run` get SIGTERM at once, and then draining goes on
 // until "stop", the end of the input or SIGKILL.

@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 
+#include <nlohmann/json.hpp>
+
 #include "server/checkpoint_program.hpp"
 
 namespace forebay {
@@ -33,6 +35,22 @@ struct CheckpointJob {
   [[nodiscard]] std::string at_destination(const std::string& path) const {
     std::ifstream file(base + "/dest/" + path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
+  }
+  static nlohmann::json question(const JobLab& job, std::uint32_t node, const nlohmann::json& json) {
+    const UniqueFd socket = job.connect(node);
+    const auto packet = test::request_packet(MessageKind::admin, json.dump());
+    BOOST_REQUIRE(::send(socket.get(), packet.data(), packet.size(), MSG_NOSIGNAL) > 0);
+    std::string text;
+    while (const auto reply = test::receive_packet(socket.get())) {
+      if (reply->kind == MessageKind::text) {
+        text += reply->body;
+      } else if (reply->kind == MessageKind::done) {
+        return nlohmann::json::parse(text);
+      } else if (reply->kind == MessageKind::failed) {
+        return {{"failed", reply->body.substr(8)}};
+      }
+    }
+    return {{"failed", "no answer"}};
   }
   static bool becomes(const std::function<bool()>& what) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -129,6 +147,49 @@ BOOST_AUTO_TEST_CASE(the_later_of_two_nodes_writes_wins_on_all) {
   a.write("latest", "a again");
   BOOST_TEST((b.read("latest") == "a again"));
   BOOST_TEST(becomes([&] { return at_destination("latest") == "a again"; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_drain_that_is_over_means_that_all_is_at_the_destination) {
+  const auto job = start(2);
+  const CheckpointProgram a(*job, 0);
+  const CheckpointProgram b(*job, 1);
+  a.make_directory("step1");
+  for (int i = 0; i < 20; ++i) {
+    (i % 2 == 0 ? a : b).write("step1/rank" + std::to_string(i), "content " + std::to_string(i));
+  }
+  a.append(JournalKind::opened, 0, "step1/unclosed");
+  std::ofstream(a.tree("step1/unclosed")) << "its writer is gone";
+  nlohmann::json answer = {{"finished", false}};
+  for (int asked = 0; asked < 60 && !answer.value("finished", true); ++asked) {
+    answer = question(*job, 1, {{"op", "drain"}, {"paths", {base + "/dest/step1"}}, {"receipt", true}});
+  }
+  BOOST_TEST_REQUIRE(answer.value("finished", false), answer.dump());
+  BOOST_TEST(answer["left"] == 0, answer.dump());
+  for (int i = 0; i < 20; ++i) {
+    BOOST_TEST(at_destination("step1/rank" + std::to_string(i)) == "content " + std::to_string(i));
+  }
+  BOOST_TEST(at_destination("step1/unclosed") == "its writer is gone");
+  BOOST_TEST(fs::exists(base + "/dest/step1/forebay-receipt.json"));
+  const auto listed = question(*job, 0, {{"op", "checkpoints"}});
+  bool found = false;
+  for (const auto& row : listed["checkpoints"]) {
+    if (row["path"] == base + "/dest/step1") {
+      found = true;
+      BOOST_TEST(row["files"] == 21);
+      BOOST_TEST(row["state"] == "durable");
+    }
+  }
+  BOOST_TEST(found, listed.dump());
+  BOOST_TEST(question(*job, 0, {{"op", "status"}})["checkpoints"]["pending_files"] == 0);
+  BOOST_TEST(question(*job, 0, {{"op", "drain"}, {"paths", {"/elsewhere"}}}).contains("failed"));
+  // What a program has open is not waited for, and is listed.
+  std::ofstream open(a.tree("open"));
+  a.append(JournalKind::opened, 0, "open");
+  open << "more" << std::flush;
+  answer = question(*job, 0, {{"op", "drain"}, {"paths", nlohmann::json::array()}});
+  BOOST_TEST(answer["finished"] == true, answer.dump());
+  BOOST_TEST(answer["left"] == 1, answer.dump());
+  BOOST_TEST(answer["not_durable"][0]["state"] == "writing");
 }
 
 BOOST_AUTO_TEST_CASE(a_later_run_finishes_what_was_left_and_then_sees_the_destination) {
