@@ -36,11 +36,6 @@ bool is_missing(const Error& error) {
   return error.code == Code::not_found;
 }
 
-// Ends a listing of which enough was seen.
-Status enough() {
-  return Error{Code::cancelled, "enough was listed"};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Destination>> open_s3_destination(const std::string& url,
@@ -116,20 +111,6 @@ Result<DestinationName> S3Destination::look_at_directory(const std::string& path
   return DestinationName{last_name(path), attributes, ""};
 }
 
-Result<bool> S3Destination::has_anything_below(const std::string& path) {
-  bool any = false;
-  const auto listed = bucket().list(
-      {.prefix = stem_of(path), .delimiter = "", .start_after = "", .before = "", .page_keys = 1},
-      [&](const ListPage& page) {
-        any = !page.objects().empty();
-        return enough();
-      });
-  if (!listed.ok() && listed.error().code != Code::cancelled) {
-    return listed.error();
-  }
-  return any;
-}
-
 Result<std::vector<std::string>> S3Destination::keys_below(const std::string& stem) {
   std::vector<std::string> keys;
   FOREBAY_TRY(bucket().list({.prefix = stem, .delimiter = "", .start_after = "", .before = ""},
@@ -194,7 +175,7 @@ Result<std::vector<DestinationName>> S3Destination::list(const std::string& dire
 }
 
 Result<DestinationName> S3Destination::look(const std::string& path) {
-  FOREBAY_ASSIGN(is_directory, has_anything_below(path));
+  FOREBAY_ASSIGN(is_directory, bucket().has_any(stem_of(path)));
   // The root is there while the bucket is.
   return is_directory || path.empty() ? look_at_directory(path) : look_at_file(path);
 }
@@ -226,8 +207,15 @@ Status S3Destination::put_small(const std::string& key, std::string_view bytes,
 }
 
 Status S3Destination::make_directory(const std::string& path, std::uint32_t mode) {
-  if (path.empty()) {
+  const auto there = look(path);
+  if (there.ok() && S_ISDIR(there->attributes.mode)) {
     return {};
+  }
+  if (there.ok()) {
+    return error_from_errno("cannot make the directory " + bucket().url_of(stem_of(path)), EEXIST);
+  }
+  if (!is_missing(there.error())) {
+    return there.error();
   }
   CheckpointAttributes attributes;
   attributes.mode = S_IFDIR | (mode & ~static_cast<std::uint32_t>(S_IFMT));
@@ -237,6 +225,7 @@ Status S3Destination::make_directory(const std::string& path, std::uint32_t mode
 
 Status S3Destination::make_symlink(const std::string& path, const std::string& target,
                                    const std::string& /*tag*/) {
+  FOREBAY_TRY(refuse_directory(bucket(), key_of(path)));
   CheckpointAttributes attributes;
   attributes.mode = S_IFLNK | 0777;
   attributes.mtime_ns = std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -250,12 +239,15 @@ Status S3Destination::set_attributes(const std::string& path, const CheckpointAt
   if ((now.attributes.mode == wanted.mode && now.attributes.mtime_ns == wanted.mtime_ns) || path.empty()) {
     return {};
   }
-  return S_ISDIR(wanted.mode) ? put_small(stem_of(path), "", wanted)
-                              : copy(key_of(path), key_of(path), metadata_of(wanted));
+  if (S_ISDIR(wanted.mode)) {
+    return put_small(stem_of(path), "", wanted);
+  }
+  FOREBAY_ASSIGN(source, bucket().look_at(key_of(path)));
+  return copy(key_of(path), source, key_of(path), metadata_of(wanted));
 }
 
-Status S3Destination::copy(const std::string& from, const std::string& to, std::vector<HttpHeader> headers) {
-  FOREBAY_ASSIGN(source, bucket().look_at(from));
+Status S3Destination::copy(const std::string& from, const S3Attributes& source, const std::string& to,
+                           std::vector<HttpHeader> headers) {
   const S3Version version{from, source.etag};
   if (source.size <= copy_bytes_) {
     FOREBAY_TRY(writer_.copy(version, to, std::move(headers)));
@@ -298,14 +290,18 @@ Status S3Destination::rename(const std::string& from, const std::string& to) {
   }
   FOREBAY_ASSIGN(keys, keys_below(stem_of(from)));
   if (keys.empty()) {
-    FOREBAY_TRY(copy(key_of(from), key_of(to)));
+    FOREBAY_ASSIGN(source, bucket().look_at(key_of(from)));
+    FOREBAY_TRY(refuse_directory(bucket(), key_of(to)));
+    FOREBAY_TRY(copy(key_of(from), source, key_of(to)));
     return writer_.remove(key_of(from));
   }
   const auto stem = stem_of(from);
   FOREBAY_TRY(in_parallel(askers_, kAskers, keys.size(), [&](std::size_t i) {
-    auto copied = copy(keys[i], stem_of(to) + keys[i].substr(stem.size()));
-    // Deleted since it was listed.
-    return copied.ok() || !is_missing(copied.error()) ? copied : Status();
+    const auto source = bucket().look_at(keys[i]);
+    if (!source.ok()) {  // Deleted since it was listed.
+      return is_missing(source.error()) ? Status() : Status(source.error());
+    }
+    return copy(keys[i], *source, stem_of(to) + keys[i].substr(stem.size()));
   }));
   return in_parallel(askers_, kAskers, keys.size(), [&](std::size_t i) { return writer_.remove(keys[i]); });
 }

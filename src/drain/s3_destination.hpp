@@ -48,7 +48,9 @@ class S3Destination final : public Destination {
   // Must not outlive this object.
   Result<std::unique_ptr<DestinationUpload>> begin(const std::string& path, const std::string& tag,
                                                    const CheckpointAttributes& expected) override;
+  // EEXIST: it is a file. What is a directory by what is in it already stays without a mode.
   Status make_directory(const std::string& path, std::uint32_t mode) override;
+  // EISDIR: `path` is a directory, as for a file that is published.
   Status make_symlink(const std::string& path, const std::string& target, const std::string& tag) override;
   // By a copy of the object to its own place.
   Status set_attributes(const std::string& path, const CheckpointAttributes& attributes) override;
@@ -78,15 +80,15 @@ class S3Destination final : public Destination {
   [[nodiscard]] std::string stem_of(const std::string& path) const {
     return key_of(path.empty() ? path : path + "/");
   }
-  Result<bool> has_anything_below(const std::string& path);
   Result<std::vector<std::string>> keys_below(const std::string& stem);
   Result<DestinationName> look_at_file(const std::string& path);
   Result<DestinationName> look_at_directory(const std::string& path);
   void note_seen(const std::string& path, const CheckpointAttributes& attributes, const std::string& etag);
   // Of the version `expected`. Codes: changed, those of look_at_file().
   Result<std::string> etag_of_version(const std::string& path, const CheckpointAttributes& expected);
-  // With `headers` in place of its metadata, unless there are none. Code: not_found (no `from`).
-  Status copy(const std::string& from, const std::string& to, std::vector<HttpHeader> headers = {});
+  // Keys; of the version `source`. With `headers` in place of its metadata, unless there are none.
+  Status copy(const std::string& from, const S3Attributes& source, const std::string& to,
+              std::vector<HttpHeader> headers = {});
   Status copy_parts(const S3Version& from, std::uint64_t size, const S3Upload& upload);
   Status put_small(const std::string& key, std::string_view bytes, const CheckpointAttributes& attributes);
 

@@ -46,6 +46,7 @@ class WholeUpload final : public DestinationUpload {
 
   Status publish(const std::string& path) override {
     const auto key = way_.root + path;
+    FOREBAY_TRY(refuse_directory(way_.writer.bucket(), key));
     FOREBAY_TRY(way_.writer.put(key, bytes_, md5_, metadata_of(attributes_)));
     return way_.check.verify(way_.writer.bucket(), {.key = key,
                                                     .size = bytes_.size(),
@@ -126,6 +127,7 @@ class PartsUpload final : public DestinationUpload {
     if (path != path_) {
       return changed(way_, path_, "name");
     }
+    FOREBAY_TRY(refuse_directory(way_.writer.bucket(), upload_.key));
     const auto completed = way_.writer.complete(upload_, etags_);
     if (!completed.ok() && completed.error().code != Code::not_found) {
       return completed;
@@ -241,6 +243,11 @@ std::string noted_name(std::string_view note, const std::string& tag) {
     return {};
   }
   return std::string(note.substr(1, note.size() - 1 - end.size()));
+}
+
+Status refuse_directory(S3Bucket& bucket, const std::string& key) {
+  FOREBAY_ASSIGN(is_directory, bucket.has_any(key + "/"));
+  return is_directory ? error_from_errno("cannot put " + bucket.url_of(key), EISDIR) : Status();
 }
 
 std::uint64_t part_bytes_for(std::uint64_t size, std::uint64_t least) {

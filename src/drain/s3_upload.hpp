@@ -38,6 +38,9 @@ struct S3UploadWay {
   std::string root;  // prefix of all keys
 };
 
+// Code: io_error, EISDIR (there is something below `key`, so that an object there would not be seen).
+Status refuse_directory(S3Bucket& bucket, const std::string& key);
+
 // `path`: below way.root. Asks nothing when the file has one part.
 Result<std::unique_ptr<DestinationUpload>> begin_s3_upload(const S3UploadWay& way, const std::string& path,
                                                            const std::string& tag,

@@ -124,19 +124,6 @@ Result<DirectoryListing> S3Origin::list(const std::string& directory) {
   return listing;
 }
 
-Result<bool> S3Origin::has_anything_below(const std::string& key) {
-  bool any = false;
-  const auto listed = access_->bucket().list(
-      {.prefix = key + "/", .delimiter = "/", .start_after = "", .before = ""}, [&](const ListPage& page) {
-        any = !page.objects().empty() || !page.prefixes().empty();
-        return enough();
-      });
-  if (!listed.ok() && listed.error().code != Code::cancelled) {
-    return listed.error();
-  }
-  return any;
-}
-
 // From listings alone, as the scan does: what a HEAD says of times is rounded to seconds.
 Result<OriginName> S3Origin::look_at(const std::string& path) {
   if (path.empty()) {
@@ -144,7 +131,7 @@ Result<OriginName> S3Origin::look_at(const std::string& path) {
   }
   const std::string key = key_of(path);
   const std::string name = path.substr(path.rfind('/') + 1);
-  FOREBAY_ASSIGN(is_directory, has_anything_below(key));
+  FOREBAY_ASSIGN(is_directory, access_->bucket().has_any(key + "/"));
   if (is_directory) {
     return OriginName{name, store_directory_attributes(name_, path), "", ""};
   }

@@ -35,7 +35,6 @@ class S3Origin final : public Origin {
   }
   [[nodiscard]] OriginName file_named(std::string name, const std::string& path,
                                       const ListedObject& object) const;
-  Result<bool> has_anything_below(const std::string& key);
 
   std::unique_ptr<S3Access> access_;
   std::string name_;

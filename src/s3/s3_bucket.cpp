@@ -189,6 +189,20 @@ Status S3Bucket::list(const S3ListQuery& query, const std::function<Status(const
   }
 }
 
+Result<bool> S3Bucket::has_any(const std::string& prefix) {
+  bool any = false;
+  const auto listed =
+      list({.prefix = prefix, .delimiter = "", .start_after = "", .before = "", .page_keys = 1},
+           [&](const ListPage& page) -> Status {
+             any = !page.objects().empty();
+             return Error{Code::cancelled, "one is enough"};
+           });
+  if (!listed.ok() && listed.error().code != Code::cancelled) {
+    return listed.error();
+  }
+  return any;
+}
+
 Result<S3Attributes> S3Bucket::look_at(const std::string& key) {
   HttpRequest request;
   request.method = HttpMethod::head;

@@ -56,6 +56,8 @@ class S3Bucket {
   // Blocks; one page is in memory at a time. From any thread. Codes: those of HttpClient::perform(), io_error
   // (malformed), those of `take`.
   Status list(const S3ListQuery& query, const std::function<Status(const ListPage&)>& take);
+  // Whether a key begins with `prefix`. Codes: those of list().
+  Result<bool> has_any(const std::string& prefix);
   // Codes: those of HttpClient::perform(), io_error (no size or time).
   Result<S3Attributes> look_at(const std::string& key);
   // into.size() bytes (not none) at `offset` of the version `etag` (empty: of any). True when the store

@@ -123,14 +123,15 @@ void require(const Status& status) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(a_small_file_is_one_put_at_publish_and_one_look) {
+BOOST_AUTO_TEST_CASE(a_small_file_is_one_put_at_publish) {
   Lab lab;
   auto upload = lab.destination->begin("d/small", kTag, file_of(1000)).value();
   require(upload->write(pattern(1000)));
   require(upload->finish(file_of(1000)));
   BOOST_TEST(lab.log().empty());
   require(upload->publish("d/small"));
-  BOOST_TEST(lab.log() == (std::vector<std::string>{"put runs/a/d/small none", "head runs/a/d/small none"}),
+  BOOST_TEST(lab.log() == (std::vector<std::string>{"list  none", "put runs/a/d/small none",
+                                                    "head runs/a/d/small none"}),
              boost::test_tools::per_element());
   BOOST_TEST(lab.has("d/small", 1000));
 }
@@ -145,12 +146,12 @@ BOOST_AUTO_TEST_CASE(a_large_file_appears_with_the_last_request_behind_all_its_p
   BOOST_TEST(lab.requests("complete") == 0u);
   require(upload->publish("d/large"));
   const auto log = lab.log();
-  BOOST_TEST_REQUIRE(log.size() == 8u);
+  BOOST_TEST_REQUIRE(log.size() == 9u);
   BOOST_TEST(log[0] == "put runs/a/d/.large.forebay-0123456789abcdef none");
   BOOST_TEST(log[1] == "begin runs/a/d/large none");
-  BOOST_TEST(log[5] == "complete runs/a/d/large none");
-  BOOST_TEST(log[6] == "head runs/a/d/large none");
-  BOOST_TEST(log[7] == "remove runs/a/d/.large.forebay-0123456789abcdef none");
+  BOOST_TEST(log[6] == "complete runs/a/d/large none");
+  BOOST_TEST(log[7] == "head runs/a/d/large none");
+  BOOST_TEST(log[8] == "remove runs/a/d/.large.forebay-0123456789abcdef none");
   BOOST_TEST(lab.has("d/large", kSize));
   const auto looked = lab.destination->look("d/large").value();
   BOOST_TEST(looked.attributes.size == kSize);
@@ -319,6 +320,23 @@ BOOST_AUTO_TEST_CASE(directories_links_and_files_are_listed_with_what_they_are) 
   BOOST_TEST(S_ISDIR(lab.destination->look("d").value().attributes.mode));
   BOOST_TEST(lab.destination->look("e").value().attributes.size == 0u);
   BOOST_TEST((lab.destination->look("d/no").error().code == Code::not_found));
+}
+
+BOOST_AUTO_TEST_CASE(a_file_and_a_directory_do_not_take_each_others_place) {
+  Lab lab;
+  require(lab.destination->make_directory("d", 0755));
+  require(lab.destination->make_directory("d", 0700));
+  BOOST_TEST(lab.destination->look("d").value().attributes.mode == (S_IFDIR | 0755u));
+  BOOST_TEST(lab.put("d", 10).error().errno_value == EISDIR);
+  BOOST_TEST(lab.put("d", 20 * kMiB).error().errno_value == EISDIR);
+  BOOST_TEST(lab.destination->make_symlink("d", "x", kTag).error().errno_value == EISDIR);
+  require(lab.put("file", 10));
+  BOOST_TEST(lab.destination->rename("file", "d").error().errno_value == EISDIR);
+  BOOST_TEST(lab.destination->make_directory("file", 0755).error().errno_value == EEXIST);
+  BOOST_TEST(lab.names("") == (std::vector<std::string>{"d", "file"}), boost::test_tools::per_element());
+  require(lab.destination->remove("d"));
+  require(lab.destination->rename("file", "d"));
+  BOOST_TEST(lab.has("d", 10));
 }
 
 BOOST_AUTO_TEST_CASE(reads_are_of_the_version_that_was_looked_at) {

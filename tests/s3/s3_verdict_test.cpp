@@ -49,6 +49,15 @@ BOOST_AUTO_TEST_CASE(a_throttling_or_failing_store_is_never_one_without_the_obje
   check(verdict_of(503, ""), FailureKind::throttled, Code::timed_out, "503");
 }
 
+BOOST_AUTO_TEST_CASE(what_uploads_meet_is_told_apart) {
+  check(verdict_of(400, "BadDigest"), FailureKind::misbehaved, Code::io_error, "damaged on their way");
+  check(verdict_of(400, "XAmzContentSHA256Mismatch"), FailureKind::misbehaved, Code::io_error, "damaged");
+  check(verdict_of(403, "QuotaExceeded"), FailureKind::final_answer, Code::no_space, "no room");
+  check(verdict_of(507, "XMinioStorageFull"), FailureKind::final_answer, Code::no_space, "no room");
+  check(verdict_of(507, ""), FailureKind::final_answer, Code::no_space, "507 Insufficient Storage");
+  check(verdict_of(404, "NoSuchUpload"), FailureKind::final_answer, Code::not_found, "no such upload");
+}
+
 BOOST_AUTO_TEST_CASE(expired_credentials_may_be_renewed) {
   for (const auto* code : {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}) {
     const auto verdict = verdict_of(400, code);

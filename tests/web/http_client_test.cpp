@@ -82,6 +82,28 @@ struct Web {
 
 }  // namespace
 
+BOOST_AUTO_TEST_CASE(what_is_sent_is_sent_again_and_errors_say_what_was_asked) {
+  Web web;
+  const std::string body(3'000'000, 'x');
+  for (const auto& [method, verb] :
+       {std::pair{HttpMethod::put, "cannot put "}, std::pair{HttpMethod::post, "cannot post to "},
+        std::pair{HttpMethod::remove, "cannot delete "}}) {
+    const std::string name = "sent-" + std::string(method_name(method));
+    HttpRequest request;
+    request.method = method;
+    request.url = server().url(name, "fault=status&status=500&times=2&size=10");
+    request.body = method == HttpMethod::remove ? std::string_view() : body;
+    BOOST_TEST(web.client.perform(request).ok());
+    request.url = server().url(name, "fault=status&status=403");
+    const auto refused = web.client.perform(request);
+    BOOST_TEST_REQUIRE(!refused.ok());
+    BOOST_TEST(refused.error().text.starts_with(verb), refused.error().text);
+    const auto seen = web.seen(name);
+    BOOST_TEST_REQUIRE(seen.size() == 4u);
+    BOOST_TEST(seen[3].starts_with(std::string(method_name(method)) + " "), seen[3]);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_range_lands_where_it_is_wanted_with_one_request) {
   Web web;
   BOOST_TEST_REQUIRE(web.read(server().url("plain"), 12'345, 500'000).ok());
