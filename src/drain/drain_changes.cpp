@@ -78,7 +78,7 @@ DrainMark& DrainQueue::mark_place(const JournalEntry& change, const std::string&
     return mark;
   }
   if (mark.path != source) {
-    ended_.emplace_back(mark.path, mark.at.seq);
+    end_name(mark.path, mark.at.seq);
   }
   unindex(mark);
   DrainMark fresh;
@@ -94,6 +94,10 @@ DrainMark& DrainQueue::mark_place(const JournalEntry& change, const std::string&
   fresh.settled_at = now + options_.settle;
   fresh.open = kind == DrainMark::Kind::name;
   fresh.hurry = mark.hurry;
+  if (mark.path == source) {
+    fresh.ends = mark.ends;
+    fresh.were = mark.were;
+  }
   fresh.replayed = !begun_working_;
   mark = std::move(fresh);
   index(mark);
@@ -309,13 +313,14 @@ void DrainQueue::renamed(const JournalEntry& change, DrainTime now) {
     } else {
       const bool later = mark.at.seq > change.seq;
       if (mark.path != from) {
-        ended_.emplace_back(mark.path, mark.at.seq);
+        end_name(mark.path, mark.at.seq);
       }
       unindex(mark);
       if (mark.phase == DrainMark::Phase::publishing || mark.phase == DrainMark::Phase::unsynced) {
         ++mark.version;
         mark.phase = DrainMark::Phase::waiting;
       }
+      mark.ends.clear();  // the old name's removal says it for them
       mark.path = to;
       mark.source = to;
       mark.replayed = !begun_working_;

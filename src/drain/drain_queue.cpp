@@ -103,16 +103,32 @@ void DrainQueue::insert(DrainMark mark) {
 void DrainQueue::erase(std::uint64_t id, bool ended) {
   const auto found = marks_.find(id);
   unindex(found->second);
+  const DrainMark mark = std::move(found->second);
+  marks_.erase(found);
   if (ended) {
-    ended_.emplace_back(found->second.path, found->second.at.seq);
-    for (const std::string& path : found->second.were) {
-      ended_.emplace_back(path, found->second.at.seq);
+    end_name(mark.path, mark.at.seq);
+    for (const std::string& path : mark.were) {
+      end_name(path, mark.at.seq);
     }
-    if (found->second.kind == DrainMark::Kind::rename) {
-      ended_.emplace_back(found->second.from, found->second.at.seq);
+    if (mark.kind == DrainMark::Kind::rename) {
+      end_name(mark.from, mark.at.seq);
     }
   }
-  marks_.erase(found);
+  for (const std::uint64_t seq : mark.ends) {
+    end_name(mark.path, seq);
+  }
+}
+
+// Nothing is to be done for that name up to this. It would be taken for more than it says while something
+// earlier of the name is left, which then says it in its turn.
+void DrainQueue::end_name(const std::string& path, std::uint64_t seq) {
+  for (auto at = paths_.lower_bound({path, 0}); at != paths_.end() && at->first == path; ++at) {
+    if (DrainMark& earlier = marks_.at(at->second); earlier.at.seq < seq) {
+      earlier.ends.push_back(seq);
+      return;
+    }
+  }
+  ended_.emplace_back(path, seq);
 }
 
 DrainMark* DrainQueue::current(std::uint64_t id, std::uint64_t version) {

@@ -40,7 +40,8 @@ struct DrainMark {
   std::string path;
   std::string source;
   std::string from;  // the old path of a rename; of other marks: where the content may be at the destination
-  std::vector<std::string> were;  // paths that the journal knows it by as well
+  std::vector<std::string> were;    // paths that the journal knows it by as well
+  std::vector<std::uint64_t> ends;  // of later marks of its path that are no more
   DrainPosition at;
   std::uint64_t time_ns = 0;
   std::uint64_t bytes = 0;
@@ -172,6 +173,7 @@ class DrainQueue {
   void place(DrainMark& mark);
   void unplace(DrainMark& mark);
   void erase(std::uint64_t id, bool ended);
+  void end_name(const std::string& path, std::uint64_t seq);
   [[nodiscard]] std::vector<std::uint64_t> marks_up_to(const std::string& path, std::uint64_t seq) const;
   void rename_paths(const std::string& from, const std::string& to);
   DrainMark* current(std::uint64_t id, std::uint64_t version);

@@ -15,6 +15,9 @@
 
 namespace forebay {
 
+// CLOCK_REALTIME.
+[[nodiscard]] std::uint64_t drain_clock_ns();
+
 // Copiers bring content to temporary names, one publisher gives it its name when it is its turn. `mutex_` is
 // held for no I/O and no callback; `publish_mutex_`, taken first, makes publishing one at a time.
 class Drainer::Impl {
@@ -55,20 +58,27 @@ class Drainer::Impl {
     std::uint64_t version;
     TreeMirror::Copy copy;
   };
+  // What was copied, and by which a later change of the file is known.
+  struct Version {
+    std::uint64_t inode = 0;
+    std::uint64_t size = 0;
+    std::int64_t mtime_ns = 0;
+    friend bool operator==(const Version&, const Version&) = default;
+  };
   struct Done {
     DrainMark mark;
     std::vector<std::string> touched;
+    Version version;
   };
   struct Watched {
     std::uint64_t version;
     Clock::time_point until;
-    std::uint64_t inode;
-    CheckpointAttributes attributes;
+    Version published;
   };
   // What settle looks at of a file that may be open.
   struct Stand {
     bool closed = false;
-    std::uint64_t inode = 0;
+    std::uint64_t inode = 0;  // 0: no file
     CheckpointAttributes attributes;
   };
 
@@ -82,7 +92,7 @@ class Drainer::Impl {
   // Those that are to be synced again later stay in the wave.
   void sync_wave(std::vector<Done>* wave);
   bool take_later_name(const DrainMark& mark);
-  void finish(const DrainMark& mark);
+  void finish(const Done& done);
   void end_watches();
   // Whether the mark was not changed by it: no open file before it was found closed.
   bool nothing_closed_before(const DrainMark& mark, std::set<std::uint64_t>* looked_at);

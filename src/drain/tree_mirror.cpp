@@ -505,6 +505,7 @@ Result<TreeMirror::Copy> TreeMirror::copy(const DrainMark& mark, const Guards& g
     as_it_is.size = copied;
   }
   copy.mtime_ns = as_it_is.mtime_ns;
+  copy.inode = after.st_ino;
   FOREBAY_TRY(copy.upload->finish(as_it_is));
   copy.outcome = Copy::Outcome::copied;
   return copy;

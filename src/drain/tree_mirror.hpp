@@ -47,7 +47,8 @@ class TreeMirror {
     std::string begun_as;
     std::uint64_t bytes = 0;
     std::int64_t mtime_ns = 0;
-    std::uint64_t sum = 0;  // XXH3-64
+    std::uint64_t inode = 0;  // in the tree
+    std::uint64_t sum = 0;    // XXH3-64
   };
   struct Guards {
     std::function<bool()> is_wanted;  // asked between pieces

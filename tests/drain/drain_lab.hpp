@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -52,6 +53,7 @@ inline std::map<std::string, std::string> picture_of(const std::string& root, bo
 class DrainLab {
  public:
   DrainLab() {
+    ::signal(SIGIO, SIG_IGN);  // the test framework has it end a test
     std::filesystem::create_directory(tree);
     std::filesystem::create_directory(home);
     tree_fd.reset(::open(tree.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
