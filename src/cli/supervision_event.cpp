@@ -19,7 +19,7 @@ bool is_sound(std::string_view name, const json& value) {
   if (name == "fits") {
     return value.is_boolean();
   }
-  if (name == "hits" || name == "checkpoints") {
+  if (name == "hits" || name == "store" || name == "checkpoints") {
     return value.is_object();
   }
   if (name == "nodes" || name == "not_durable") {
