@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   forebay::add_refresh_verb(line);
   forebay::add_checkpoints_verb(line);
   forebay::add_drain_verb(line);
+  forebay::add_verify_checkpoint_verb(line);
   forebay::add_ls_verb(line);
   forebay::add_plan_verb(line);
   forebay::add_doctor_verb(line);

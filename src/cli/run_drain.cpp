@@ -79,7 +79,7 @@ void RunDrain::on_event(const nlohmann::json& event) {
     if (progress_ && !settings_.quiet) {
       show_progress(event);
     }
-  } else if (number_in(event, "id") == id_ && answer_.is_null()) {
+  } else if (number_in(event, "id") == id_ && answer_.is_null() && !event.contains("error")) {
     answer_ = event;
     if (!finishing_) {
       asked_ = newest_first_;  // Of a signal that ends the run, the deadline may still come nearer.

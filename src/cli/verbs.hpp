@@ -17,6 +17,7 @@ void add_evict_verb(CommandLine& line);
 void add_refresh_verb(CommandLine& line);
 void add_drain_verb(CommandLine& line);
 void add_checkpoints_verb(CommandLine& line);
+void add_verify_checkpoint_verb(CommandLine& line);
 void add_plan_verb(CommandLine& line);
 void add_doctor_verb(CommandLine& line);
 void add_config_verb(CommandLine& line);

@@ -56,7 +56,7 @@ assert found == {"capacity": (3072, "file"), "nodes": (2, "environment"), "prefe
 EOS
 rm "$scratch/config/forebay/config.toml"
 
-for verb in run exec serve prefetch check status locate evict refresh drain checkpoints ls plan doctor config version; do
+for verb in run exec serve prefetch check status locate evict refresh drain checkpoints verify-checkpoint ls plan doctor config version; do
   expect 0 "$verb --help" "$forebay" $verb --help
   says "$verb --help" "$scratch/out" "Examples?:"
 done
