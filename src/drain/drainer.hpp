@@ -42,7 +42,8 @@ struct CheckpointName {
   bool removal = false;
 };
 
-// Thread-safe. Its callbacks run on its threads.
+// Thread-safe. Its callbacks run on its threads, and publish_now() waits for these: who calls that holds
+// nothing that a callback takes.
 class Drainer {
  public:
   struct Options {

@@ -208,10 +208,17 @@ bool Drainer::Impl::take_later_name(const DrainMark& mark) {
 
 void Drainer::Impl::copy_one(const DrainMark& mark) {
   using Outcome = TreeMirror::Copy::Outcome;
+  drop_superseded();
   if (take_later_name(mark)) {
     return;
   }
   auto copy = mirror_.copy(mark, guards_for(mark));
+  if (!copy.ok() && copy.error().errno_value == EBUSY) {
+    // Another file that had this name is copied and waits for its turn.
+    const std::lock_guard lock(mutex_);
+    queue_.again(mark.id, mark.version, Clock::now() + kLookAgain);
+    return;
+  }
   if (!copy.ok()) {
     retry_later(mark, copy.error());
     return;
@@ -244,6 +251,19 @@ void Drainer::Impl::copy_one(const DrainMark& mark) {
         queue_.lose(mark.source, mark.at.seq, "its content is not what was written");
       }
       return;
+    }
+  }
+}
+
+void Drainer::Impl::drop_superseded() {
+  std::vector<Kept> dropped;  // with the mutex released
+  const std::lock_guard lock(mutex_);
+  for (auto at = kept_.begin(); at != kept_.end();) {
+    if (queue_.is_current(at->first, at->second.version)) {
+      ++at;
+    } else {
+      dropped.push_back(std::move(at->second));
+      at = kept_.erase(at);
     }
   }
 }
@@ -299,6 +319,7 @@ void Drainer::Impl::publish_work() {
 }
 
 bool Drainer::Impl::publish_wave() {
+  drop_superseded();
   const std::lock_guard one_at_a_time(publish_mutex_);
   std::vector<Done> wave;
   if (Clock::now() >= sync_again_at_) {

@@ -93,6 +93,8 @@ class Drainer::Impl {
   void sync_wave(std::vector<Done>* wave);
   bool take_later_name(const DrainMark& mark);
   void finish(const Done& done);
+  // Lets go of copies of what is another mark by now: their temporary names are free again.
+  void drop_superseded();
   void end_watches();
   // Whether the mark was not changed by it: no open file before it was found closed.
   bool nothing_closed_before(const DrainMark& mark, std::set<std::uint64_t>* looked_at);

@@ -302,6 +302,9 @@ Result<TreeMirror::Published> TreeMirror::in_place(const DrainMark& mark) {
       }
     }
   }
+  if (!moves) {
+    FOREBAY_TRY(find_left(mark.source, mark.path, &published.also));
+  }
   published.touched.push_back(parent_of(mark.path));
   if (moves) {
     std::vector<DrainQueue::Also> gone;
@@ -315,6 +318,27 @@ Result<TreeMirror::Published> TreeMirror::in_place(const DrainMark& mark) {
     published.also.insert(published.also.end(), gone.begin(), gone.end());
   }
   return published;
+}
+
+Status TreeMirror::find_left(const std::string& source, const std::string& path,
+                             std::vector<DrainQueue::Also>* left) {
+  FOREBAY_ASSIGN(names, destination_.list(path));
+  for (const auto& name : names) {
+    if (is_temporary_name(name.name) || name.name == kReceiptName) {
+      continue;
+    }
+    const std::string inner = join_path(source, name.name);
+    const std::string there = join_path(path, name.name);
+    FOREBAY_ASSIGN(found, look(inner));
+    const bool is_gone = found.kind == TreeLook::Kind::absent || found.kind == TreeLook::Kind::parent_absent;
+    if (S_ISDIR(name.attributes.mode) && (is_gone || found.kind == TreeLook::Kind::directory)) {
+      FOREBAY_TRY(find_left(inner, there, left));
+    }
+    if (is_gone) {
+      left->push_back({there, inner, JournalKind::removed, "", DrainQueue::kRenameSub + 1, 0});
+    }
+  }
+  return {};
 }
 
 Result<std::vector<DrainQueue::Also>> TreeMirror::all_below(const std::string& source,

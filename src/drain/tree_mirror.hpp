@@ -97,6 +97,8 @@ class TreeMirror {
   Result<Published> publish_rename(const DrainMark& mark);
   Result<Published> publish_attributes(const DrainMark& mark);
   Result<Published> in_place(const DrainMark& mark);
+  // Names below `path` at the destination that the tree does not have below `source`, deepest first.
+  Status find_left(const std::string& source, const std::string& path, std::vector<DrainQueue::Also>* left);
   Status make_room(const std::string& path);
   // But for what the drain itself put there.
   Result<bool> is_empty_directory(const std::string& path);

@@ -358,6 +358,94 @@ BOOST_FIXTURE_TEST_CASE(left_overs_of_a_killed_server_are_gone, DrainLab) {
   BOOST_TEST(fs::exists(home + "/d/.g.forebay-fedcba9876543210"));
 }
 
+BOOST_FIXTURE_TEST_CASE(names_that_were_exchanged_are_exchanged_at_the_destination, DrainLab) {
+  start();
+  make_directory("d");
+  write("d/only_d", "1");
+  write("d/both", "2");
+  make_directory("d/deep");
+  write("d/deep/f", "3");
+  make_directory("e");
+  write("e/both", "4");
+  write("f", "5");
+  write("g", "6");
+  BOOST_REQUIRE(drained());
+  const auto exchange = [&](const char* a, const char* b) {
+    note(JournalKind::renamed, a, b, kJournalBegin | kJournalExchanged);
+    const std::uint64_t begun = seq;
+    BOOST_REQUIRE(::renameat2(tree_fd.get(), a, tree_fd.get(), b, RENAME_EXCHANGE) == 0);
+    note(JournalKind::renamed, a, b, kJournalDone | kJournalExchanged, begun);
+  };
+  exchange("d", "e");
+  exchange("f", "g");
+  BOOST_REQUIRE(drained());
+  is_the_same();
+}
+
+BOOST_AUTO_TEST_CASE(random_changes_are_drained) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    BOOST_TEST_CONTEXT("seed " << seed) {
+      std::mt19937_64 random(seed);
+      DrainLab lab;
+      lab.options.settle = std::chrono::milliseconds(random() % 3);
+      lab.start();
+      const std::vector<std::string> names{"a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "e", "e/a", "e/d"};
+      const auto exists = [&](const std::string& path) {
+        return fs::exists(fs::symlink_status(lab.tree + "/" + path));
+      };
+      const auto is_dir = [&](const std::string& path) {
+        return path.empty() || fs::is_directory(fs::symlink_status(lab.tree + "/" + path));
+      };
+      for (int i = 0; i < 150; ++i) {
+        const std::string path = names[random() % names.size()];
+        const std::string to = names[random() % names.size()];
+        if (!is_dir(parent_of(path))) {
+          continue;
+        }
+        switch (random() % 6) {
+          case 0:
+          case 1:
+            if (!is_dir(path)) {
+              lab.write(path, std::string(random() % 30'000, static_cast<char>('a' + i % 26)));
+            }
+            break;
+          case 2:
+            if (!exists(path)) {
+              lab.make_directory(path);
+            }
+            break;
+          case 3:
+            if (exists(path) && (!is_dir(path) || fs::is_empty(lab.tree + "/" + path))) {
+              lab.remove(path);
+            }
+            break;
+          case 4: {
+            const bool fits =
+                is_dir(path) == is_dir(to) && (!is_dir(to) || fs::is_empty(lab.tree + "/" + to));
+            if (exists(path) && path != to && is_dir(parent_of(to)) && !is_at_or_below(to, path) &&
+                !is_at_or_below(path, to) && (!exists(to) || fits)) {
+              lab.rename(path, to);
+            }
+            break;
+          }
+          default:
+            lab.drainer->settle_closed();
+            if (random() % 4 == 0) {
+              std::this_thread::sleep_for(std::chrono::milliseconds(random() % 6));
+            }
+            break;
+        }
+        if (random() % 50 == 0) {
+          lab.stop();
+          lab.start();
+        }
+      }
+      BOOST_REQUIRE(lab.drained());
+      lab.is_the_same();
+    }
+  }
+}
+
 // A server in a process of its own, killed again and again while it drains what the journal says.
 BOOST_AUTO_TEST_CASE(servers_killed_at_any_time_leave_names_that_are_whole_and_in_order) {
   std::mt19937_64 random(11);
