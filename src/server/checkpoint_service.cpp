@@ -8,7 +8,7 @@
 
 #include "common/log.hpp"
 #include "config/stage_spec.hpp"
-#include "drain/posix_destination.hpp"
+#include "drain/open_destination.hpp"
 #include "drain/tree_path.hpp"
 #include "stage/peer_messages.hpp"
 
@@ -19,14 +19,6 @@ Error no_such_mount() {
   return {Code::bad_argument, "no such checkpoint mount", EINVAL};
 }
 
-Result<std::unique_ptr<Destination>> open_destination(const std::string& name) {
-  if (is_url(name)) {
-    return Error{Code::bad_argument, name + " cannot keep checkpoints (no such kind of destination)"};
-  }
-  FOREBAY_ASSIGN(posix, PosixDestination::open(name));
-  return std::unique_ptr<Destination>(std::move(posix));
-}
-
 }  // namespace
 
 CheckpointService::~CheckpointService() {
@@ -34,8 +26,12 @@ CheckpointService::~CheckpointService() {
 }
 
 Status CheckpointService::open_destinations() {
-  for (const auto& one : options_.checkpoints.mounts) {
-    FOREBAY_ASSIGN(destination, open_destination(one.destination));
+  const auto& mounts = options_.checkpoints.mounts;
+  const auto stores = static_cast<std::uint32_t>(
+      std::count_if(mounts.begin(), mounts.end(), [](const auto& one) { return is_url(one.destination); }));
+  const auto share = store_share(options_.store, transport_.node_count() * std::max(1U, stores));
+  for (const auto& one : mounts) {
+    FOREBAY_ASSIGN(destination, open_destination(one.destination, share));
     expected_.push_back({one.mount, destination->canonical_name(), destination->is_posix(),
                          options_.checkpoints.fsync, options_.checkpoints.when_full});
     destinations_.push_back(std::move(destination));
