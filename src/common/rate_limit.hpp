@@ -13,7 +13,8 @@ class RateLimit {
   // 0: no limit.
   explicit RateLimit(std::uint64_t bytes_per_s) : bytes_per_s_(bytes_per_s) {}
 
-  void set(std::uint64_t bytes_per_s) { bytes_per_s_ = bytes_per_s; }
+  // Holds for who waits already, too.
+  void set(std::uint64_t bytes_per_s);
 
   // Returns when `bytes` more may be moved, or soon after `stopping` became true.
   void wait_for(std::uint64_t bytes, const std::atomic<bool>& stopping);
