@@ -120,7 +120,6 @@ void Drainer::Impl::begun_ended() {
     }
   }
   wake_.notify_all();
-  tell_ended();
 }
 
 void Drainer::Impl::wait(std::unique_lock<std::mutex>& lock) {

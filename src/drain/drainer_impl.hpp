@@ -37,7 +37,6 @@ class Drainer::Impl {
       how(queue_);
     }
     wake_.notify_all();
-    tell_ended();
   }
 
   std::vector<CheckpointName> names(std::size_t durable_max) const;

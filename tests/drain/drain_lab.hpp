@@ -39,9 +39,17 @@ inline std::map<std::string, std::string> picture_of(const std::string& root, bo
       if (!temporaries && path.find(".forebay-") != std::string::npos) {
         continue;
       }
-      picture[path] = entry.is_symlink()     ? "link " + fs::read_symlink(entry).string()
-                      : entry.is_directory() ? "directory"
-                                             : "file " + text_of_file(entry.path());
+      if (entry.is_symlink()) {
+        picture[path] = "link " + fs::read_symlink(entry).string();
+      } else if (entry.is_directory()) {
+        picture[path] = "directory";
+      } else {
+        std::ifstream in(entry.path(), std::ios::binary);
+        if (!in) {
+          return picture_of(root, temporaries);  // renamed meanwhile
+        }
+        picture[path] = "file " + std::string(std::istreambuf_iterator<char>(in), {});
+      }
     }
   } catch (const fs::filesystem_error& error) {  // names changed meanwhile
     BOOST_REQUIRE(error.code().value() == ENOENT);
