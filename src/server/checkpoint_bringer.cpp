@@ -47,6 +47,11 @@ std::function<std::uint64_t()> CheckpointBringer::bring(CheckpointBring what, co
       threads_->post([this, what, path, flight] {
         const Status status = stopping_ ? Status(Error{Code::cancelled, "the server stops", EIO})
                                         : act(what, path, flight->progress);
+        // A name that is gone is its program's to notice; a destination that is not there, nobody's.
+        const bool gone = !status.ok() && status.error().code == Code::not_found && !path.empty();
+        if (!status.ok() && !gone && status.error().code != Code::cancelled) {
+          complaints_.warning(status.error().text);
+        }
         std::vector<std::function<void(Status)>> waiting;
         {
           const std::lock_guard over(mutex_);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/executor.hpp"
+#include "common/log_limit.hpp"
 #include "drain/checkpoint_tree.hpp"
 #include "drain/destination.hpp"
 #include "server/checkpoint_ledger.hpp"
@@ -73,6 +74,7 @@ class CheckpointBringer {
   [[nodiscard]] std::string destination_path(const std::string& path);
 
   const Parts parts_;
+  LogLimit complaints_;
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
   std::map<std::pair<CheckpointBring, std::string>, std::shared_ptr<Flight>> flights_;
