@@ -267,6 +267,37 @@ Result<CheckpointTree::Incoming> CheckpointTree::begin() const {
   return Incoming(store_, std::move(name), std::move(fd));
 }
 
+Status CheckpointTree::Incoming::move_to(int directory, const std::string& name) {
+  if (::renameat(store_->tmp_fd(), name_.c_str(), directory, name.c_str()) != 0) {
+    return error_from_errno("cannot keep " + name);
+  }
+  name_.clear();
+  return {};
+}
+
+Result<CheckpointTree::Incoming> CheckpointTree::begin_with(int directory, const std::string& name) const {
+  std::string tmp_name = store_.new_tmp_name();
+  if (::linkat(directory, name.c_str(), store_.tmp_fd(), tmp_name.c_str(), 0) != 0) {
+    return error_from_errno("cannot take " + name);
+  }
+  UniqueFd fd(::openat(store_.tmp_fd(), tmp_name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  return Incoming(store_, std::move(tmp_name), std::move(fd));
+}
+
+Status CheckpointTree::make_above(const std::string& path) const {
+  std::string above;
+  for (std::size_t at = path.find('/'); at != std::string::npos; at = path.find('/', at + 1)) {
+    above = path.substr(0, at);
+    FOREBAY_ASSIGN(spot, spot_of(above));
+    if (::mkdirat(spot.parent.get(), spot.name.c_str(), 0700) == 0) {
+      FOREBAY_TRY(make_unlisted(above));
+    } else if (errno != EEXIST) {
+      return error_from_errno("cannot make " + above);
+    }
+  }
+  return {};
+}
+
 // Moves a name of tmp/ to the spot, where `over` stands; if not, it is removed.
 Status CheckpointTree::put(const Spot& spot, const std::string& tmp_name, const Look& over) const {
   struct stat now {};

@@ -71,6 +71,8 @@ class CheckpointTree {
     [[nodiscard]] int fd() const { return fd_.get(); }
     Status write(std::span<const std::byte> bytes, std::uint64_t offset) const;
     Status set_attributes(const CheckpointAttributes& attributes) const;
+    // To another place on the same file system, in place of what is there.
+    Status move_to(int directory, const std::string& name);
 
    private:
     friend class CheckpointTree;
@@ -80,6 +82,10 @@ class CheckpointTree {
   };
   // Codes: no_space, io_error.
   [[nodiscard]] Result<Incoming> begin() const;
+  // The file itself, which stays where it is, too.
+  [[nodiscard]] Result<Incoming> begin_with(int directory, const std::string& name) const;
+  // Missing directories above the path; they are unlisted.
+  Status make_above(const std::string& path) const;
   // In place of the very placeholder that was seen; exclusively. Code: changed (it is another by now).
   Status place(Incoming incoming, const std::string& path, const Look& seen) const;
   // A placeholder in place of nothing, of another one, or of `over`; exclusively. Code: changed.

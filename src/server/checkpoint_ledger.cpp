@@ -33,6 +33,9 @@ void CheckpointLedger::take(const JournalEntry& entry) {
     case JournalKind::attributes:
       changes_.push_back(entry);
       return;
+    case JournalKind::booted:
+      booted_ = entry;
+      return;
     default:
       return;
   }
@@ -57,25 +60,25 @@ void CheckpointLedger::take(const JournalEntry& entry) {
 void CheckpointLedger::apply_names(const JournalEntry& change) {
   if (change.kind == JournalKind::renamed) {
     const std::lock_guard lock(marks_mutex_);
-    std::vector<std::pair<std::string, std::uint64_t>> moved;
-    for (auto at = own_.lower_bound(change.path); at != own_.end() && at->first.starts_with(change.path);) {
-      if (is_at_or_below(at->first, change.path)) {
-        moved.emplace_back(change.second + at->first.substr(change.path.size()), at->second);
-        at = own_.erase(at);
-      } else {
-        ++at;
-      }
-    }
-    for (auto& [path, seq] : moved) {
-      own_by_seq_[seq] = path;
-      own_[path] = seq;
+    auto from = take_marks(change.path);
+    auto to = take_marks(change.second);
+    put_marks(from, change.path, change.second);
+    if ((change.flags & kJournalExchanged) != 0) {
+      put_marks(to, change.second, change.path);
+    } else {
+      supersede(to);
     }
   }
   if ((change.flags & kJournalRemote) == 0) {
     hide(change);
     const bool elsewhere = change.kind == JournalKind::renamed || change.kind == JournalKind::linked;
+    if (change.kind == JournalKind::removed) {
+      const std::lock_guard lock(marks_mutex_);
+      auto gone = take_marks(change.path);
+      supersede(gone);
+    }
     if (change.kind != JournalKind::linked) {
-      mark(elsewhere ? change.second : change.path, change.seq);
+      mark_name(elsewhere ? change.second : change.path, change.seq);
     }
     if (change.kind != JournalKind::removed) {
       const std::lock_guard lock(marks_mutex_);
@@ -121,7 +124,26 @@ Status CheckpointLedger::append(std::span<const JournalEntry> entries) {
 Status CheckpointLedger::compact() {
   const std::lock_guard lock(journal_mutex_);
   FOREBAY_TRY(catch_up_locked());
-  return journal_.rewrite(drainer_->pending_entries(), kPatience);
+  auto entries = drainer_->pending_entries();
+  if (!booted_.path.empty()) {
+    entries.insert(entries.begin(), booted_);
+  }
+  return journal_.rewrite(entries, kPatience);
+}
+
+std::string CheckpointLedger::last_boot() {
+  const std::lock_guard lock(journal_mutex_);
+  return booted_.path;
+}
+
+Status CheckpointLedger::note_boot(const std::string& boot, std::uint64_t time_ns) {
+  JournalEntry entry;
+  entry.kind = JournalKind::booted;
+  entry.seq = next_seq();
+  entry.time_ns = time_ns;
+  entry.path = boot;
+  FOREBAY_TRY(append(std::span(&entry, 1)));
+  return catch_up();
 }
 
 std::uint64_t CheckpointLedger::journal_bytes() {
@@ -171,28 +193,99 @@ void CheckpointLedger::raise_clock(std::uint64_t seq) {
   }
 }
 
-void CheckpointLedger::mark(const std::string& path, std::uint64_t seq) {
+void CheckpointLedger::mark_content(const std::string& path, std::uint64_t seq) {
   const std::lock_guard lock(marks_mutex_);
-  own_by_seq_.erase(own_[path]);
-  own_[path] = seq;
-  own_by_seq_[seq] = path;
+  auto& marks = own_[path];
+  for (const std::uint64_t before : marks) {
+    if (before != seq) {
+      by_seq_.erase(before);
+      superseded_.push_back({path, before});
+    }
+  }
+  marks = {seq};
+  by_seq_[seq] = path;
+}
+
+void CheckpointLedger::mark_name(const std::string& path, std::uint64_t seq) {
+  const std::lock_guard lock(marks_mutex_);
+  own_[path].insert(seq);
+  by_seq_[seq] = path;
 }
 
 void CheckpointLedger::unmark(const std::string& path, std::uint64_t seq) {
   const std::lock_guard lock(marks_mutex_);
   remote_.published(holder_, path, seq);
-  const auto moved = own_by_seq_.find(seq);
-  const std::string now = moved == own_by_seq_.end() ? path : moved->second;
-  if (const auto there = own_.find(now); there != own_.end() && there->second <= seq) {
-    own_by_seq_.erase(there->second);
+  const auto moved = by_seq_.find(seq);
+  if (moved == by_seq_.end()) {
+    return;
+  }
+  const std::string now = moved->second;
+  by_seq_.erase(moved);
+  const auto there = own_.find(now);
+  if (there == own_.end()) {
+    return;
+  }
+  // What was before it at the place is over with it.
+  auto& seqs = there->second;
+  while (!seqs.empty() && *seqs.begin() <= seq) {
+    if (*seqs.begin() != seq) {
+      by_seq_.erase(*seqs.begin());
+      superseded_.push_back({now, *seqs.begin()});
+    }
+    seqs.erase(seqs.begin());
+  }
+  if (seqs.empty()) {
     own_.erase(there);
   }
+}
+
+// Those at and below the path, out of the books.
+CheckpointLedger::Marks CheckpointLedger::take_marks(const std::string& path) {
+  Marks taken;
+  if (const auto there = own_.find(path); there != own_.end()) {
+    taken.insert(own_.extract(there));
+  }
+  const std::string below = path + "/";
+  for (auto at = own_.lower_bound(below); at != own_.end() && at->first.starts_with(below);) {
+    taken.insert(own_.extract(at++));
+  }
+  return taken;
+}
+
+void CheckpointLedger::put_marks(Marks& marks, const std::string& from, const std::string& to) {
+  for (auto& [path, seqs] : marks) {
+    const std::string now = to + path.substr(from.size());
+    for (const std::uint64_t seq : seqs) {
+      by_seq_[seq] = now;
+    }
+    own_[now].merge(seqs);
+  }
+}
+
+void CheckpointLedger::supersede(const Marks& marks) {
+  for (const auto& [path, seqs] : marks) {
+    for (const std::uint64_t seq : seqs) {
+      by_seq_.erase(seq);
+      superseded_.push_back({path, seq});
+    }
+  }
+}
+
+std::vector<CheckpointMark> CheckpointLedger::take_superseded() {
+  const std::lock_guard lock(marks_mutex_);
+  return std::exchange(superseded_, {});
 }
 
 std::optional<std::uint64_t> CheckpointLedger::mark_of(const std::string& path) {
   const std::lock_guard lock(marks_mutex_);
   const auto there = own_.find(path);
-  return there == own_.end() ? std::nullopt : std::optional(there->second);
+  return there == own_.end() || there->second.empty() ? std::nullopt : std::optional(*there->second.rbegin());
+}
+
+std::optional<std::string> CheckpointLedger::path_of(std::uint64_t seq) {
+  const std::lock_guard lock(marks_mutex_);
+  const auto there = by_seq_.find(seq);
+  return there == by_seq_.end() ? std::nullopt : std::optional(there->second);
 }
 
 bool CheckpointLedger::has_marks_below(const std::string& path) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "drain/drainer.hpp"
 #include "drain/journal.hpp"
 #include "drain/tree_change.hpp"
+#include "server/checkpoint_messages.hpp"
 #include "server/remote_marks.hpp"
 
 namespace forebay {
@@ -41,6 +43,10 @@ class CheckpointLedger {
   Status compact();
   [[nodiscard]] std::uint64_t journal_bytes();
   [[nodiscard]] std::uint64_t torn_records();
+  // The boot that the journal was last written on; empty where it says nothing. note_boot() writes that it is
+  // this one.
+  [[nodiscard]] std::string last_boot();
+  Status note_boot(const std::string& boot, std::uint64_t time_ns);
 
   // Calls `act` while no program changes names, and all that programs changed is known. Code: unavailable
   // (one that is stopped does).
@@ -53,9 +59,16 @@ class CheckpointLedger {
   void raise_clock(std::uint64_t seq);
 
   // The marks of this node that are pending, by the names they have in the tree now.
-  void mark(const std::string& path, std::uint64_t seq);
+  // A content takes the place of all that the name had; a change of the name does not.
+  void mark_content(const std::string& path, std::uint64_t seq);
+  void mark_name(const std::string& path, std::uint64_t seq);
   void unmark(const std::string& path, std::uint64_t seq);
+  // Marks that something later took the place of, since the last call: nobody says when they are over.
+  [[nodiscard]] std::vector<CheckpointMark> take_superseded();
+  // The last.
   [[nodiscard]] std::optional<std::uint64_t> mark_of(const std::string& path);
+  // Where in the tree the mark's name is now.
+  [[nodiscard]] std::optional<std::string> path_of(std::uint64_t seq);
   [[nodiscard]] bool has_marks_below(const std::string& path);
   // Whether what another node did at `seq` is later than what this one has at the path.
   [[nodiscard]] bool is_before(const std::string& path, std::uint64_t seq, std::uint64_t holder);
@@ -68,6 +81,10 @@ class CheckpointLedger {
   }
 
  private:
+  using Marks = std::map<std::string, std::set<std::uint64_t>>;
+  Marks take_marks(const std::string& path);
+  void put_marks(Marks& marks, const std::string& from, const std::string& to);
+  void supersede(const Marks& marks);
   Status catch_up_locked();
   void take(const JournalEntry& entry);
   void apply_names(const JournalEntry& done);
@@ -82,9 +99,11 @@ class CheckpointLedger {
   Drainer* drainer_ = nullptr;
   std::map<std::uint64_t, JournalEntry> begun_;  // by seq
   std::vector<JournalEntry> changes_;
+  JournalEntry booted_;
   std::mutex marks_mutex_;
-  std::map<std::string, std::uint64_t> own_;  // path -> seq
-  std::map<std::uint64_t, std::string> own_by_seq_;
+  Marks own_;  // seqs by path
+  std::map<std::uint64_t, std::string> by_seq_;
+  std::vector<CheckpointMark> superseded_;
   RemoteMarks remote_;
 };
 

@@ -46,6 +46,7 @@ struct ReadRequest {
   std::uint16_t of_copy = 0;  // `path` is one of copies/ instead of the tree
   std::uint32_t checkpoint = 0;
   std::uint64_t version = 0;  // of an answer before; 0: any
+  std::uint64_t seq = 0;  // of the answerer's mark: its file, wherever it is by now; 0: what is at the path
   std::uint64_t offset = 0;
   std::uint32_t bytes = 0;  // at most kReadBytesMax
   std::uint32_t path_bytes = 0;

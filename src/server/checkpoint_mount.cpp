@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "common/log.hpp"
+#include "common/text_file.hpp"
 #include "drain/tree_path.hpp"
 #include "server/checkpoint_reads.hpp"
 
@@ -22,11 +23,17 @@ constexpr std::chrono::milliseconds kLockPatience{5000};
 constexpr std::chrono::milliseconds kNewRunLockPatience{500};
 constexpr std::size_t kReaders = 2;
 constexpr std::size_t kSyncers = 4;
+constexpr std::size_t kPullers = 2;
 
 std::uint64_t wall_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+std::string boot_id() {
+  const auto text = read_text_file("/proc/sys/kernel/random/boot_id");
+  return text.ok() ? text->substr(0, text->find('\n')) : "unknown";
 }
 
 std::uint64_t holder_of(const std::string& node_name) {
@@ -56,7 +63,12 @@ CheckpointMount::CheckpointMount(const Options& options, std::unique_ptr<Destina
       tree_(store_, options.mount, destination->is_posix() ? destination->canonical_name() : ""),
       destination_(std::move(destination)),
       ledger_(std::move(journal), holder_, options.clock),
-      news_(transport, options.index) {}
+      news_(transport, options.index),
+      copies_(store_, tree_),
+      partners_(transport, options.index,
+                CheckpointPartners::partners_of(options.node_names, transport.self().value,
+                                                options.settings->partners),
+                [this](const CheckpointMark& mark) { drainer_->replicated(mark.path, mark.seq); }) {}
 
 CheckpointMount::~CheckpointMount() {
   stop();
@@ -98,13 +110,20 @@ void CheckpointMount::make_drainer() {
 Status CheckpointMount::take_up() {
   make_drainer();
   FOREBAY_TRY(ledger_.exclusively([] { return Status(); }));
+  const std::string boot = boot_id();
+  const std::string before = ledger_.last_boot();
+  rebooted_ = !before.empty() && before != boot;
+  if (before != boot) {
+    FOREBAY_TRY(ledger_.note_boot(boot, wall_ns()));
+  }
   const auto pending = drainer_->pending_entries();
+  of_earlier_run_ = !options_.restart && !pending.empty();
   for (const auto& entry : pending) {
     if (entry.kind == JournalKind::closed || entry.kind == JournalKind::opened) {
-      ledger_.mark(entry.path, entry.seq);
+      ledger_.mark_content(entry.path, entry.seq);
     }
   }
-  if (options_.restart) {
+  if (options_.restart && !rebooted_) {
     return {};
   }
   if (!pending.empty()) {
@@ -127,6 +146,7 @@ Status CheckpointMount::take_up() {
 
 void CheckpointMount::start() {
   readers_ = std::make_unique<ThreadPool>("forebay-ckread", kReaders);
+  pullers_ = std::make_unique<ThreadPool>("forebay-ckcopy", kPullers);
   syncers_ = std::make_unique<ThreadPool>("forebay-cksync", kSyncers);
   bringer_ = std::make_unique<CheckpointBringer>(CheckpointBringer::Parts{
       options_.index, tree_, ledger_, *destination_, transport_,
@@ -159,10 +179,6 @@ void CheckpointMount::wait_until_heard() {
   }
 }
 
-void CheckpointMount::start_draining() {
-  drainer_->start();
-}
-
 void CheckpointMount::stop() {
   {
     const std::lock_guard lock(mutex_);
@@ -193,6 +209,10 @@ void CheckpointMount::stop() {
   }
   if (bringer_) {
     bringer_->stop();
+  }
+  pullers_.reset();
+  if (recoverer_.joinable()) {
+    recoverer_.join();
   }
   drainer_.reset();  // Who waits for it in a syncer is told.
   syncers_.reset();
@@ -283,6 +303,12 @@ std::function<std::uint64_t()> CheckpointMount::sync(std::string path, std::func
     waiting_.push_back({std::move(path), ledger_.now_seq(), std::move(done)});
     return nullptr;
   }
+  if (options_.settings->fsync == FsyncMode::partner) {
+    if (const Status asked = sync_with_partners(path, done); !asked.ok()) {
+      done(asked);
+    }
+    return nullptr;
+  }
   syncers_->post([this, path = std::move(path), done = std::move(done)] {
     complain(ledger_.catch_up());
     done(drainer_->publish_now(path));
@@ -293,7 +319,10 @@ std::function<std::uint64_t()> CheckpointMount::sync(std::string path, std::func
 void CheckpointMount::read(const ReadRequest& request, std::string path,
                            std::unique_ptr<Responder> responder) {
   readers_->post([this, request, path = std::move(path),
-                  shared = std::make_shared<std::unique_ptr<Responder>>(std::move(responder))] {
+                  shared = std::make_shared<std::unique_ptr<Responder>>(std::move(responder))]() mutable {
+    if (request.seq != 0) {
+      path = ledger_.path_of(request.seq).value_or(path);
+    }
     answer_read(request.of_copy != 0 ? store_.copies_fd() : store_.tree_fd(), request, path,
                 std::move(*shared));
   });
@@ -316,6 +345,7 @@ void CheckpointMount::work() {
     compact_if_large();
     end_haste();
     news_.tick();
+    partners_.tick();
     lock.lock();
   }
 }
@@ -351,6 +381,9 @@ void CheckpointMount::tell_changes() {
   std::stable_sort(changes.begin(), changes.end(),
                    [](const TreeChange& a, const TreeChange& b) { return a.seq < b.seq; });
   news_.tell(changes);
+  for (const auto& change : changes) {
+    partners_.keep(change);
+  }
   for (auto& done : notes) {
     news_.when_heard(Clock::now() + kHeardWithin, [done = std::move(done)](bool) { done({}); });
   }
@@ -359,7 +392,7 @@ void CheckpointMount::tell_changes() {
 void CheckpointMount::settle(std::vector<TreeChange>* changes) {
   settled_at_ = Clock::now();
   for (const auto& closed : drainer_->settle_closed()) {
-    ledger_.mark(closed.path, closed.seq);
+    ledger_.mark_content(closed.path, closed.seq);
     TreeChange change;
     change.kind = TreeChangeKind::content;
     change.seq = closed.seq;
@@ -430,6 +463,9 @@ void CheckpointMount::take_published() {
   }
   complain(ledger_.append(entries));
   news_.tell_published(published);
+  auto over = older_copies(published);
+  over.insert(over.end(), published.begin(), published.end());
+  partners_.drop(over);
 }
 
 void CheckpointMount::end_waiting() {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -28,6 +29,8 @@
 #include "server/checkpoint_bringer.hpp"
 #include "server/checkpoint_ledger.hpp"
 #include "server/checkpoint_news.hpp"
+#include "server/checkpoint_partners.hpp"
+#include "server/partner_copies.hpp"
 #include "server/serve.hpp"
 #include "shared/session_layout.hpp"
 
@@ -66,7 +69,12 @@ class CheckpointMount {
 
   // Serves programs and other nodes; tells these what is pending here.
   void start();
-  // All nodes know what is pending on each: from now on the destination is changed.
+  // Takes over what nodes that are no more had pending, and looks whether what was pending here before still
+  // is to be drained. Returns when that is done, or after a while, which it takes where the destination
+  // hangs.
+  void recover();
+  // All nodes know what is pending on each: from now on (or when recover() is done) the destination is
+  // changed.
   void start_draining();
   // Waits, bounded, until all have heard what is pending here.
   void wait_until_heard();
@@ -82,13 +90,16 @@ class CheckpointMount {
   // Of other nodes. Not blocking; `heard` runs once it is put into the tree, or kept for later.
   void follow(NodeIndex from, std::vector<TreeChange> changes, std::function<void()> heard);
   void follow_published(NodeIndex from, const std::vector<CheckpointMark>& marks);
+  // Keeps a copy of what is pending on another node; answers when it is whole.
+  void keep_copy(NodeIndex from, TreeChange change, std::unique_ptr<Responder> responder);
+  void drop_copies(NodeIndex from, std::vector<CheckpointMark> marks);
   void read(const ReadRequest& request, std::string path, std::unique_ptr<Responder> responder);
 
   // Without settling time and limit until nothing is pending. What is closed by now is known when it returns.
   void hasten();
   Status write_receipt(const std::string& directory);
   // What is kept here for other nodes.
-  [[nodiscard]] std::uint64_t copies_bytes() const { return 0; }
+  [[nodiscard]] std::uint64_t copies_bytes() const { return copies_.bytes(); }
   [[nodiscard]] const std::string& destination_name() const { return destination_->canonical_name(); }
   [[nodiscard]] Drainer& drainer() { return *drainer_; }
   [[nodiscard]] std::string mounted(const std::string& path) const;
@@ -112,6 +123,16 @@ class CheckpointMount {
   CheckpointMount(const Options& options, std::unique_ptr<Destination> destination, PeerTransport& transport,
                   StoreDirectory store, Journal journal);
   Status take_up();
+  Status sync_with_partners(const std::string& path, const std::function<void(Status)>& done);
+  Status pull_copy(NodeIndex from, const TreeChange& change);
+  // Of recover(), on a thread of its own.
+  void check_after_boot();
+  bool is_sealed(const std::string& path, const JournalEntry& sealed) const;
+  bool restore_from_partner(const JournalEntry& mark, const std::string& path);
+  void set_aside_superseded();
+  void adopt(const std::string& node);
+  Status adopt_content(const std::string& node, const TreeChange& change);
+  Status adopt_name(const TreeChange& change, std::int64_t kept_ns);
   void make_drainer();
   void work();
   void tell_changes();
@@ -123,6 +144,7 @@ class CheckpointMount {
   bool keeps_local(const std::string& path, const Followed& followed, std::vector<CheckpointMark>* replaced);
   void drop(const std::vector<CheckpointMark>& marks);
   void take_published();
+  std::vector<CheckpointMark> older_copies(const std::vector<CheckpointMark>& published);
   void end_waiting();
   void compact_if_large();
   void end_haste();
@@ -138,6 +160,10 @@ class CheckpointMount {
   std::unique_ptr<Destination> destination_;
   CheckpointLedger ledger_;
   CheckpointNews news_;
+  PartnerCopies copies_;
+  CheckpointPartners partners_;
+  bool rebooted_ = false;        // what is pending was written before the machine went down
+  bool of_earlier_run_ = false;  // something is
   LogLimit complaints_;
 
   std::mutex mutex_;
@@ -151,6 +177,11 @@ class CheckpointMount {
   std::deque<Batch> batches_;
   std::vector<CheckpointMark> published_;
   std::vector<Waiting> waiting_;
+  // What partners keep that something later took the place of, or that is open: gone with the next mark.
+  std::map<std::string, std::vector<std::uint64_t>> older_;
+  bool recovering_ = false;
+  bool drains_ = false;
+  std::condition_variable recovered_;
 
   // Of the mount's own thread.
   std::deque<Followed> unfollowed_;
@@ -159,6 +190,8 @@ class CheckpointMount {
   std::unique_ptr<Drainer> drainer_;
   std::unique_ptr<ThreadPool> readers_;
   std::unique_ptr<ThreadPool> syncers_;
+  std::unique_ptr<ThreadPool> pullers_;
+  std::thread recoverer_;
   std::unique_ptr<CheckpointBringer> bringer_;
   std::thread thread_;
 };

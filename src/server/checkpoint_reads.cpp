@@ -57,6 +57,7 @@ std::shared_ptr<Landing> ask(const PulledFile& file, std::uint64_t version, std:
   request.of_copy = file.of_copy ? 1 : 0;
   request.checkpoint = file.checkpoint;
   request.version = version;
+  request.seq = file.seq;
   request.offset = offset;
   request.bytes = static_cast<std::uint32_t>(bytes);
   const std::string encoded = encode_read(request, file.path);

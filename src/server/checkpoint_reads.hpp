@@ -28,6 +28,7 @@ struct PulledFile {
   std::uint32_t checkpoint;
   bool of_copy;
   std::string path;
+  std::uint64_t seq = 0;  // ReadRequest::seq
 };
 Result<ReadAnswer> pull_file(
     const PulledFile& file,

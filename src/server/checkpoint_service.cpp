@@ -88,6 +88,14 @@ void CheckpointService::wait_until_heard() {
   }
 }
 
+void CheckpointService::recover() {
+  for (const auto& mount : mounts_) {
+    if (mount) {
+      mount->recover();
+    }
+  }
+}
+
 void CheckpointService::start_draining() {
   for (const auto& mount : mounts_) {
     if (mount) {
@@ -207,8 +215,9 @@ void CheckpointService::on_request(NodeIndex from, std::span<const std::byte> re
   CheckpointMount* mount = checkpoint ? mount_of(*checkpoint, &held) : nullptr;
   if (mount == nullptr) {
     // Where programs go to the destination themselves, nobody has to be told.
+    const PeerOp op = peer_op_of(request);
     const bool passes = serving_ && checkpoint && *checkpoint < mounts_.size() &&
-                        peer_op_of(request) != PeerOp::read_checkpoint;
+                        op != PeerOp::read_checkpoint && op != PeerOp::keep_copy;
     return passes ? responder->respond_with({}) : responder->fail(no_such_mount());
   }
   switch (peer_op_of(request)) {
@@ -222,6 +231,17 @@ void CheckpointService::on_request(NodeIndex from, std::span<const std::byte> re
     case PeerOp::checkpoint_published:
       if (const auto marks = marks_in(request)) {
         mount->follow_published(from, *marks);
+        return responder->respond_with({});
+      }
+      break;
+    case PeerOp::keep_copy:
+      if (auto changes = changes_in(request); changes && changes->size() == 1) {
+        return mount->keep_copy(from, std::move(changes->front()), std::move(responder));
+      }
+      break;
+    case PeerOp::drop_copy:
+      if (auto marks = marks_in(request)) {
+        mount->drop_copies(from, std::move(*marks));
         return responder->respond_with({});
       }
       break;

@@ -34,6 +34,7 @@ class CheckpointService final : public RequestHandler {
   // From now on everybody is answered; once every node does, all hear what is pending.
   void start();
   void wait_until_heard();
+  void recover();
   void start_draining();
   // Nobody is answered any more. What is not durable is left to the next start.
   void stop();

@@ -21,15 +21,7 @@ void DrainWatch::look() {
   }
   const auto found = options_.look(std::exchange(hasten_, false));
   if (!found.ok()) {
-    hasten_ = drain_.has_value();  // A node did not answer: again.
-    if (drain_ && now >= drain_->deadline) {
-      emit_event({{"event", "drained"},
-                  {"id", drain_->id},
-                  {"left", 0},
-                  {"error", found.error().text},
-                  {"not_durable", nlohmann::json::array()}});
-      drain_.reset();
-    }
+    hasten_ = drain_.has_value();  // A node did not answer: again. Nobody knows what is left.
     return;
   }
   const auto left = found->value("left", std::uint64_t{0});

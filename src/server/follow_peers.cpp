@@ -154,6 +154,7 @@ void CheckpointMount::drop(const std::vector<CheckpointMark>& marks) {
   }
   complain(ledger_.append(entries));
   news_.tell_published(marks);
+  partners_.drop(marks);
 }
 
 }  // namespace forebay

@@ -106,6 +106,11 @@ bool RemoteMarks::hides(const std::string& path) const {
   return there != marks_.end() && there->second.change.kind == TreeChangeKind::removed;
 }
 
+bool RemoteMarks::has_later(const std::string& path, std::uint64_t seq) const {
+  const auto there = marks_.find(path);
+  return there != marks_.end() && there->second.change.seq > seq;
+}
+
 std::vector<RemoteMarks::Mark> RemoteMarks::in_directory(const std::string& directory) const {
   std::vector<Mark> found;
   const std::string prefix = directory.empty() ? "" : directory + "/";

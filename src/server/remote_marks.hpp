@@ -30,6 +30,8 @@ class RemoteMarks {
 
   // Whether the destination may still have the name, and the checkpoint has it no more.
   [[nodiscard]] bool hides(const std::string& path) const;
+  // Whether anybody changed the name after `seq`.
+  [[nodiscard]] bool has_later(const std::string& path, std::uint64_t seq) const;
   // What is directly in the directory.
   [[nodiscard]] std::vector<Mark> in_directory(const std::string& directory) const;
   // Where the destination still has what is at `path` now: renames that are not done there yet.

@@ -256,7 +256,8 @@ Status Server::open_checkpoints() {
     names.push_back(node.name);
   }
   FOREBAY_TRY(checkpoints_.open_stores(session_, places_.buffer_directory, names, options_.restart > 0));
-  router_.add({PeerOp::checkpoint_names, PeerOp::checkpoint_published, PeerOp::read_checkpoint},
+  router_.add({PeerOp::checkpoint_names, PeerOp::checkpoint_published, PeerOp::read_checkpoint,
+               PeerOp::keep_copy, PeerOp::drop_copy},
               checkpoints_);
   checkpoints_.start();
   return {};
@@ -268,6 +269,7 @@ Status Server::drain_checkpoints() {
     return {};
   }
   checkpoints_.wait_until_heard();
+  checkpoints_.recover();
   FOREBAY_TRY(rendezvous_.meet(number_of(StartRound::checkpoints), nlohmann::json()));
   checkpoints_.start_draining();
   return {};

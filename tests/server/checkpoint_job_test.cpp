@@ -3,67 +3,15 @@
 #define BOOST_TEST_MODULE checkpoint_job
 #include <boost/test/unit_test.hpp>
 
-#include <functional>
-#include <memory>
-
-#include <nlohmann/json.hpp>
-
-#include "server/checkpoint_program.hpp"
+#include "server/checkpoint_lab.hpp"
 
 namespace forebay {
 namespace {
 
 namespace fs = std::filesystem;
+using test::CheckpointJob;
 using test::CheckpointProgram;
 using test::JobLab;
-
-struct CheckpointJob {
-  CheckpointJob() {
-    std::string pattern = "/tmp/forebay-ckjob-XXXXXX";
-    BOOST_REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    base = fs::canonical(pattern).string();
-    fs::create_directories(base + "/job");
-    fs::create_directories(base + "/dest/old");
-    std::ofstream(base + "/dest/old/file") << "from an earlier job";
-  }
-  ~CheckpointJob() { fs::remove_all(base); }
-  [[nodiscard]] std::unique_ptr<JobLab> start(std::uint32_t nodes) const {
-    ServeCheckpoints checkpoints;
-    checkpoints.mounts = {{base + "/dest", base + "/dest"}};
-    return std::make_unique<JobLab>("", base + "/job", nodes, PrefetchMode::off, checkpoints);
-  }
-  [[nodiscard]] std::string at_destination(const std::string& path) const {
-    std::ifstream file(base + "/dest/" + path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-  static nlohmann::json question(const JobLab& job, std::uint32_t node, const nlohmann::json& json) {
-    const UniqueFd socket = job.connect(node);
-    const auto packet = test::request_packet(MessageKind::admin, json.dump());
-    BOOST_REQUIRE(::send(socket.get(), packet.data(), packet.size(), MSG_NOSIGNAL) > 0);
-    std::string text;
-    while (const auto reply = test::receive_packet(socket.get())) {
-      if (reply->kind == MessageKind::text) {
-        text += reply->body;
-      } else if (reply->kind == MessageKind::done) {
-        return nlohmann::json::parse(text);
-      } else if (reply->kind == MessageKind::failed) {
-        return {{"failed", reply->body.substr(8)}};
-      }
-    }
-    return {{"failed", "no answer"}};
-  }
-  static bool becomes(const std::function<bool()>& what) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!what()) {
-      if (std::chrono::steady_clock::now() > deadline) {
-        return false;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return true;
-  }
-  std::string base;
-};
 
 std::string large() {
   std::string text(9'000'001, '\0');
