@@ -16,9 +16,11 @@ import checkpoint_verdict
 from checkpoint_lab import CheckpointLab, wait
 from fault import NotInjected
 from lab import Failure, is_gone
+from nth_orders import DIES
 
-SERVER_CALLS = ("openat", "pwrite64", "write", "fsync", "fdatasync", "renameat", "renameat2", "rename", "unlinkat", "mkdirat", "flock",
-                "ftruncate", "fcntl", "sendmsg", "utimensat", "fchmod")
+# As nth_call_shim.c knows them: made by servers themselves.
+SERVER_CALLS = ("open", "read", "pread", "write", "pwrite", "ftruncate", "rename", "sendmsg", "recvmsg", "accept", "unlink", "futimens",
+                "fchmod", "fsync", "mkdir", "flock", "symlink")
 WRITER_CALLS = ("openat", "write", "fsync", "fdatasync", "rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir",
                 "mkdirat", "flock", "close", "sendto")
 VICTIMS = ("server", "server", "server", "servers", "mpirun", "run", "run", "writer", "writer+server", "all", "all", "all")
@@ -48,7 +50,7 @@ class Plan:
 
     def __str__(self):
         text = f"{self.nodes} nodes, fsync {self.fsync}: {self.victim}"
-        text += f" {self.rank}" if self.victim in ("server", "writer+server") else ""
+        text += f" {self.rank}" if self.victim in ("server", "writer+server") and not self.call else ""
         text += f" killed at {self.call} no. {self.nth}" if self.call else f" killed after {self.after_acts} acts"
         text += f", drain at {self.bandwidth}B/s" if self.bandwidth else ""
         if self.ends:
@@ -63,20 +65,31 @@ class Plan:
         return self.victim in ("run", "all")
 
 
-def kill_in_call(lab, plan, pid):
-    """By strace, whose signal comes before the call is made. Where the process does not make that many, at the end of it."""
+def kill_server_in_call(lab, plan):
+    """Whichever server makes the Nth call from now on dies before it is made."""
+    lab.orders.give(plan.call, plan.nth, 0, DIES)
+    try:
+        wait(f"a server makes its call of {plan.call}", lambda: lab.orders.orders.failed > 0, 5)
+    except Failure:
+        return False
+    finally:
+        lab.orders.orders.call = 0
+    return True
+
+
+def kill_writer_in_call(plan, pid):
+    """By strace, whose signal comes before the call is made."""
     tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={plan.call}", "-e",
                                f"inject={plan.call}:signal=SIGKILL:when={plan.nth}", "-p", str(pid)],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 4
-    while not is_gone(pid) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    by_call = is_gone(pid)
-    tracer.terminate()
-    tracer.wait()
-    if not by_call:
-        lab.kill([pid])
-    return by_call
+    try:
+        wait("the writer is killed", lambda: is_gone(pid), 5)
+        return True
+    except Failure:
+        return False
+    finally:
+        tracer.kill()
+        tracer.wait()
 
 
 def strike(lab, plan):
@@ -94,8 +107,12 @@ def strike(lab, plan):
     elif not victims:
         raise NotInjected(f"there is no {plan.victim}")
     elif plan.call:
-        by_call = kill_in_call(lab, plan, victims[0])
-        return f"killed in {plan.call}" if by_call else f"made no {plan.nth} calls of {plan.call}, killed"
+        by_call = (kill_server_in_call(lab, plan) if plan.victim == "server" else
+                   kill_writer_in_call(plan, victims[0]))
+        if by_call:
+            return f"killed in {plan.call}"
+        lab.kill(victims)
+        return f"made no {plan.nth} calls of {plan.call}, killed"
     else:
         struck = lab.kill(victims)
     if not struck:

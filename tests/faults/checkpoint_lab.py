@@ -7,6 +7,7 @@ import sys
 import time
 
 from lab import Failure, is_gone, processes, read_proc, send
+from nth_orders import OrdersFile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../system"))
 import checkpoint_record as records
@@ -43,6 +44,9 @@ class CheckpointLab:
         cache = os.path.dirname(work)
         self.environment.update(XDG_CACHE_HOME=os.path.join(cache, "cache"), XDG_CONFIG_HOME=os.path.join(cache, "config"),
                                 CHECKPOINT_MARK=work)
+        # Servers have the shim that can kill them in a call.
+        self.orders = OrdersFile(build, os.path.join(work, "orders"))
+        self.environment.update(self.orders.variables)
         self.run = None
 
     def place_options(self, node_count):

@@ -1,5 +1,5 @@
 // Preloaded into servers: the Nth call of one function, made by the program's own code (not by MPI's or
-// libc's), fails.
+// libc's), fails, or is where the process is killed (kDies).
 //
 // FOREBAY_FAULT_CALLS names a file of one struct Orders, which all servers map; whoever changes it stores
 // `call` last, and 0 in it takes the order back. Functions are numbered in the order of the list at the end
@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,6 +30,8 @@ struct Orders {
   uint32_t counted;  // calls since the order was given
   uint32_t failed;
 };
+
+enum { kDies = 1 << 16 };  // as an error
 
 static struct Orders* orders;
 static uintptr_t program_begin;
@@ -78,6 +82,10 @@ static int must_fail(uint32_t call, const void* caller) {
     return 0;
   }
   __atomic_add_fetch(&given->failed, 1, __ATOMIC_RELAXED);
+  if (given->error == kDies) {
+    kill(getpid(), SIGKILL);
+    pause();
+  }
   errno = (int)given->error;
   return 1;
 }
@@ -130,3 +138,8 @@ FAILING(13, -1, int, unlinkat, (int directory, const char* path, int flags), (di
 FAILING(14, -1, int, futimens, (int fd, const struct timespec* times), (fd, times))
 FAILING(15, -1, int, fchmod, (int fd, mode_t mode), (fd, mode))
 FAILING(16, -1, int, connect, (int fd, const struct sockaddr* address, socklen_t bytes), (fd, address, bytes))
+FAILING(17, -1, int, fsync, (int fd), (fd))
+FAILING(17, -1, int, fdatasync, (int fd), (fd))
+FAILING(18, -1, int, mkdirat, (int directory, const char* path, mode_t mode), (directory, path, mode))
+FAILING(19, -1, int, flock, (int fd, int operation), (fd, operation))
+FAILING(20, -1, int, symlinkat, (const char* target, int directory, const char* path), (target, directory, path))

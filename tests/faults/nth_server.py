@@ -6,10 +6,8 @@ origin.
 
 --full takes every N (but for the many opens of a start); otherwise N grows faster than by one."""
 import argparse
-import ctypes
 import hashlib
 import json
-import mmap
 import os
 import shutil
 import signal
@@ -18,15 +16,15 @@ import sys
 import tempfile
 import time
 
+from nth_orders import OrdersFile
 from nth_session import Session, numbers
 
 EPERM, EIO, ENOMEM, EMFILE, ENOSPC, EPIPE, ECONNRESET, ECONNREFUSED = 1, 5, 12, 24, 28, 32, 104, 111
 
-# As numbered in nth_call_shim.c, with the errors they fail with.
-CALLS = {"open": (1, (EMFILE, EIO)), "read": (2, (EIO,)), "pread": (3, (EIO,)), "write": (4, (EIO,)),
-         "pwrite": (5, (ENOSPC, EIO)), "ftruncate": (6, (ENOSPC,)), "fallocate": (7, (ENOSPC,)), "rename": (8, (EIO,)),
-         "mmap": (9, (ENOMEM,)), "sendmsg": (10, (EPIPE,)), "recvmsg": (11, (ECONNRESET,)), "accept": (12, (EMFILE,)),
-         "unlink": (13, (EIO,)), "futimens": (14, (EIO,)), "fchmod": (15, (EPERM,)), "connect": (16, (ECONNREFUSED,))}
+# With the errors they fail with.
+CALLS = {"open": (EMFILE, EIO), "read": (EIO,), "pread": (EIO,), "write": (EIO,), "pwrite": (ENOSPC, EIO), "ftruncate": (ENOSPC,),
+         "fallocate": (ENOSPC,), "rename": (EIO,), "mmap": (ENOMEM,), "sendmsg": (EPIPE,), "recvmsg": (ECONNRESET,),
+         "accept": (EMFILE,), "unlink": (EIO,), "futimens": (EIO,), "fchmod": (EPERM,), "connect": (ECONNREFUSED,)}
 
 # What servers do only while they start: words of their launcher, session and catalog are made and mapped then.
 STARTING = ("read", "write", "mmap", "fchmod")
@@ -41,10 +39,6 @@ RECOVERED_WITHIN_S = 90
 ALL_UP_TO = 100
 
 
-class Orders(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint32) for name in ("call", "first", "persistent", "error", "counted", "failed")]
-
-
 class Loop:
     def __init__(self, build, work, full):
         self.build = build
@@ -52,13 +46,9 @@ class Loop:
         self.full = full
         self.failures = self.passes = 0
         self.began = time.monotonic()
-        with open(f"{work}/orders", "wb") as file:
-            file.truncate(mmap.PAGESIZE)
-        with open(f"{work}/orders", "r+b") as file:
-            self.map = mmap.mmap(file.fileno(), 0)
-        self.orders = Orders.from_buffer(self.map)
-        self.variables = {"LD_PRELOAD": os.path.join(build, "tests/faults/libnth_call_shim.so"),
-                          "FOREBAY_FAULT_CALLS": f"{work}/orders"}
+        self.orders_file = OrdersFile(build, f"{work}/orders")
+        self.orders = self.orders_file.orders
+        self.variables = self.orders_file.variables
         self.tree = f"{work}/tree"
         os.mkdir(self.tree)
         right = hashlib.md5()
@@ -76,10 +66,7 @@ class Loop:
         print(f"FAIL: {what}: {why}", flush=True)
 
     def order(self, call, first, persistent, error):
-        self.orders.call = 0
-        self.orders.first, self.orders.persistent, self.orders.error = first, persistent, error
-        self.orders.counted = self.orders.failed = 0
-        self.orders.call = CALLS[call][0]
+        self.orders_file.give(call, first, persistent, error)
 
     def expect_bytes(self, what, readers):
         for reader in readers:
@@ -139,7 +126,7 @@ class Loop:
         try:
             for call in calls:
                 ever = first = 0
-                for error in CALLS[call][1][:None if self.full else 1]:
+                for error in CALLS[call][:None if self.full else 1]:
                     for persistent in (0, 1):
                         for first in numbers(self.full, growth=4):
                             failed = self.one_pass(session, call, first, persistent, error)
@@ -162,7 +149,7 @@ class Loop:
             for persistent in (0, 1):
                 for first in numbers(self.full, growth=4, all_up_to=ALL_UP_TO):
                     self.passes += 1
-                    self.order(call, first, persistent, CALLS[call][1][0])
+                    self.order(call, first, persistent, CALLS[call][0])
                     shutil.rmtree(f"{self.work}/buffer2", ignore_errors=True)
                     run = subprocess.Popen([forebay, "run", "--nodes", "2", "--stage", self.tree, "--buffer", f"{self.work}/buffer2",
                                             "--stripe", "4M", *ARGUMENTS, "--quiet", "--start-timeout", "8",
