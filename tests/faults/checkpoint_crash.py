@@ -155,6 +155,10 @@ def play(lab, plan):
 
 def recover(lab, plan, acts):
     if plan.wipe:
+        # Only what was promised shows something.
+        promised = sum(act.get("synced", False) for act in acts if act["node"] == f"n{plan.rank}")
+        if promised == 0:
+            raise NotInjected(f"no fsync of node {plan.rank} has promised anything")
         lab.wipe(plan.rank)
     for seconds in plan.kills_in_recovery:
         lab.recover(plan.recovery, kill_after_s=seconds)
