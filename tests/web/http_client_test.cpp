@@ -123,12 +123,12 @@ BOOST_AUTO_TEST_CASE(a_whole_object_is_asked_for_without_a_range_and_goes_on_wit
     request.if_match = "v1";
     return web.client.perform(request);
   };
-  BOOST_TEST_REQUIRE(read_whole("all", "x=y", kSize).ok());
+  BOOST_TEST_REQUIRE(read_whole("whole", "x=y", kSize).ok());
   BOOST_TEST(web.has_right_bytes(0));
-  BOOST_TEST(web.seen("all").at(0).ends_with(" - \"v1\""));
-  BOOST_TEST_REQUIRE(read_whole("cut", "fault=truncated&at=300000&times=1", kSize).ok());
+  BOOST_TEST(web.seen("whole").at(0).ends_with(" - \"v1\""));
+  BOOST_TEST_REQUIRE(read_whole("whole-cut", "fault=truncated&at=300000&times=1", kSize).ok());
   BOOST_TEST(web.has_right_bytes(0));
-  const auto seen = web.seen("cut");
+  const auto seen = web.seen("whole-cut");
   BOOST_TEST_REQUIRE(seen.size() == 2u);
   BOOST_TEST(seen[1].find(" bytes=300000-999999 ") != std::string::npos, seen[1]);
   const auto longer = read_whole("longer", "x=y", kSize - 1);
