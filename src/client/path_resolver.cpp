@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "client/caller_memory.hpp"
-#include "client/changed_object.hpp"
 #include "client/checkpoint_path.hpp"
 #include "client/checkpoint_walk.hpp"
 #include "client/descriptor_hints.hpp"
@@ -157,8 +156,6 @@ class Walk {
   Outcome leave_to_origin(Place holder, uint32_t entry, const char* rest);
   bool through_descriptor(const char* path, Outcome* outcome);
   bool direct(Place root, const char* rest, Outcome* outcome);
-  bool is_origins(Place place) const;
-  Outcome settle_without_origin(Place place);
   bool may_search_above(Place place) const;
   Outcome components(Place at, const char* rest);
   const MountName* mount_at(Place directory, const char* name, size_t bytes) const;
@@ -181,46 +178,24 @@ Outcome Walk::settle(Place place) {
   into_->dataset = place.dataset;
   into_->entry = place.entry;
   into_->directory = place.entry == 0 ? kNoEntry : session_.entry_of(place).parent;
-  if (!is_origins(place)) {
+  if (!session_.left_to_origin(place)) {
     return into_->outcome = Outcome::entry;
   }
   if (!session_.dataset_of(place).origin_is_posix) {
-    return settle_without_origin(place);
+    return fail(EIO);
   }
   const int error = origin_path(session_, place, &into_->path);
   return error != 0 ? fail(error) : into_->outcome = Outcome::origin;
-}
-
-// Whether the origin has to say what `place` is now. A directory of a store stays what it was: nobody could
-// list it otherwise, and what is in it is judged by itself.
-bool Walk::is_origins(Place place) const {
-  const CatalogEntry& entry = session_.entry_of(place);
-  return session_.left_to_origin(place) &&
-         (session_.dataset_of(place).origin_is_posix || !CatalogView::is_directory(entry) ||
-          (entry.flags & kEntryLeftToOrigin) != 0);
-}
-
-// Of a store, which alone could say what `place` is now.
-Outcome Walk::settle_without_origin(Place place) {
-  if ((session_.entry_of(place).flags & kEntryLeftToOrigin) != 0) {
-    return fail(EIO);
-  }
-  ChangedObject now;
-  return is_changed(session_, place) && find_changed(session_, place, &now) ? into_->outcome = Outcome::entry
-                                                                            : fail(ESTALE);
 }
 
 // `rest` begins with the name of what the origin has to judge, in directory `holder`.
 Outcome Walk::leave_to_origin(Place holder, uint32_t entry, const char* rest) {
   const bool is_last = *skip_slashes(rest + component_bytes(rest)) == '\0';
   if (!session_.dataset_of(holder).origin_is_posix) {
-    if (entry == kNoEntry) {
-      return fail(ENOENT, is_last ? EROFS : ENOENT);
+    if (entry != kNoEntry) {
+      return fail(EIO);
     }
-    into_->dataset = holder.dataset;
-    into_->entry = entry;
-    into_->directory = holder.entry;
-    return is_last ? settle_without_origin({holder.dataset, entry}) : fail(EIO);
+    return fail(ENOENT, is_last ? EROFS : ENOENT);
   }
   into_->dataset = holder.dataset;
   into_->entry = is_last ? entry : kNoEntry;
@@ -347,7 +322,7 @@ Outcome Walk::components(Place at, const char* rest) {
       at = next;
       continue;
     }
-    if (is_origins(next)) {
+    if (session_.left_to_origin(next)) {
       return leave_to_origin(at, child, name);
     }
     if (CatalogView::is_symlink(entry) && (!last || follow_ == Follow::yes)) {
