@@ -136,6 +136,11 @@ std::string CheckpointLedger::last_boot() {
   return booted_.path;
 }
 
+std::uint64_t CheckpointLedger::boot_seq() {
+  const std::lock_guard lock(journal_mutex_);
+  return booted_.seq;
+}
+
 Status CheckpointLedger::note_boot(const std::string& boot, std::uint64_t time_ns) {
   JournalEntry entry;
   entry.kind = JournalKind::booted;

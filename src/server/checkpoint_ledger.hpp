@@ -47,6 +47,8 @@ class CheckpointLedger {
   // this one.
   [[nodiscard]] std::string last_boot();
   Status note_boot(const std::string& boot, std::uint64_t time_ns);
+  // Its seq: what has a lower one may be of an earlier boot. 0 where the journal says nothing.
+  [[nodiscard]] std::uint64_t boot_seq();
 
   // Calls `act` while no program changes names, and all that programs changed is known. Code: unavailable
   // (one that is stopped does).

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <future>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -112,10 +113,11 @@ Status CheckpointMount::take_up() {
   FOREBAY_TRY(ledger_.exclusively([] { return Status(); }));
   const std::string boot = boot_id();
   const std::string before = ledger_.last_boot();
-  rebooted_ = !before.empty() && before != boot;
+  const bool rebooted = !before.empty() && before != boot;
   if (before != boot) {
     FOREBAY_TRY(ledger_.note_boot(boot, wall_ns()));
   }
+  boot_seq_ = ledger_.boot_seq();
   const auto pending = drainer_->pending_entries();
   of_earlier_run_ = !options_.restart && !pending.empty();
   for (const auto& entry : pending) {
@@ -123,15 +125,23 @@ Status CheckpointMount::take_up() {
       ledger_.mark_content(entry.path, entry.seq);
     }
   }
-  if (options_.restart && !rebooted_) {
+  if (options_.restart && !rebooted) {
     return {};
   }
   if (!pending.empty()) {
     log_info("{}: {} changes of an earlier run are not at the destination yet", options_.mount,
              pending.size());
+    // Copies of what is durable may be anything after a boot, also below a directory that was renamed.
+    std::set<std::string> own;
+    for (const auto& name : drainer_->names()) {
+      if (!name.removal) {
+        own.insert(name.path);
+      }
+    }
     return tree_.forget(
-        [this](const std::string& path) {
-          return drainer_->needs_local(path) || ledger_.mark_of(path).has_value();
+        [&](const std::string& path) {
+          return own.contains(path) ||
+                 (!rebooted && (drainer_->needs_local(path) || ledger_.mark_of(path).has_value()));
         },
         [&pending](const std::string& directory) {
           return std::any_of(pending.begin(), pending.end(), [&](const JournalEntry& entry) {
@@ -357,7 +367,7 @@ void CheckpointMount::tell_changes() {
   {
     const std::lock_guard lock(mutex_);
     notes.swap(notes_);
-    settles = std::exchange(settle_now_, false) || settles;
+    settles = !recovering_ && (std::exchange(settle_now_, false) || settles);
   }
   complain(ledger_.catch_up());
   if (settles && ledger_.has_begun()) {

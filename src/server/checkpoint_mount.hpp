@@ -127,8 +127,14 @@ class CheckpointMount {
   Status pull_copy(NodeIndex from, const TreeChange& change);
   // Of recover(), on a thread of its own.
   void check_after_boot();
-  bool is_sealed(const std::string& path, const JournalEntry& sealed) const;
-  bool restore_from_partner(const JournalEntry& mark, const std::string& path);
+  struct ContentSum {
+    std::uint64_t size;
+    std::uint64_t sum;
+  };
+  // Nothing where it cannot be read.
+  [[nodiscard]] std::optional<ContentSum> sum_of(const std::string& path) const;
+  Status seal(const std::string& path, std::uint64_t seq);
+  bool restore_from_partner(std::uint64_t seq, const std::string& path);
   void set_aside_superseded();
   void adopt(const std::string& node);
   Status adopt_content(const std::string& node, const TreeChange& change);
@@ -162,7 +168,7 @@ class CheckpointMount {
   CheckpointNews news_;
   PartnerCopies copies_;
   CheckpointPartners partners_;
-  bool rebooted_ = false;        // what is pending was written before the machine went down
+  std::uint64_t boot_seq_ = 0;   // what has a lower seq was written before the machine last went down
   bool of_earlier_run_ = false;  // something is
   LogLimit complaints_;
 
@@ -179,7 +185,7 @@ class CheckpointMount {
   std::vector<Waiting> waiting_;
   // What partners keep that something later took the place of, or that is open: gone with the next mark.
   std::map<std::string, std::vector<std::uint64_t>> older_;
-  bool recovering_ = false;
+  bool recovering_ = true;  // until recover() is through, what is here may not be what was written
   bool drains_ = false;
   std::condition_variable recovered_;
 

@@ -30,9 +30,7 @@ void CheckpointMount::recover() {
   recovering_ = true;
   recoverer_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), "forebay-ckrecov");
-    if (rebooted_) {
-      check_after_boot();
-    }
+    check_after_boot();
     if (of_earlier_run_) {
       set_aside_superseded();
     }
@@ -71,53 +69,72 @@ void CheckpointMount::start_draining() {
   drainer_->start();
 }
 
-// What was not written to the disk before the machine went down may be anything.
+// What was not written to the disk before the machine went down may be anything, or be gone. At each start: a
+// server that is killed here has said nothing.
 void CheckpointMount::check_after_boot() {
   const auto pending = drainer_->pending_entries();
-  for (const auto& mark : pending) {
-    if (!is_content(mark)) {
+  for (const auto& mark : drainer_->names()) {
+    if (mark.removal || mark.seq >= boot_seq_) {
       continue;
     }
-    const std::string path = ledger_.path_of(mark.seq).value_or(mark.path);
+    const auto there = tree_.look(mark.path);
+    const bool gone = there.ok() && there->kind == CheckpointTree::Kind::absent;
+    if (there.ok() && !gone && there->kind != CheckpointTree::Kind::file) {
+      continue;
+    }
     const auto sealed = std::find_if(pending.begin(), pending.end(), [&](const JournalEntry& entry) {
       return entry.kind == JournalKind::sealed && entry.about == mark.seq;
     });
-    if ((sealed != pending.end() && is_sealed(path, *sealed)) || restore_from_partner(mark, path)) {
+    const auto found = sum_of(mark.path);
+    if ((sealed != pending.end() && found && found->size == sealed->size && found->sum == sealed->sum) ||
+        restore_from_partner(mark.seq, mark.path)) {
       continue;
     }
-    log_error("{} is lost: the machine went down before it was safe", mounted(path));
+    log_error("{} is lost: the machine went down before it was safe", mounted(mark.path));
     drainer_->lose(mark.path, mark.seq, "the machine went down before it was safe");
   }
 }
 
-bool CheckpointMount::is_sealed(const std::string& path, const JournalEntry& sealed) const {
+std::optional<CheckpointMount::ContentSum> CheckpointMount::sum_of(const std::string& path) const {
   const auto parent = open_tree_directory(store_.tree_fd(), parent_of(path), O_PATH);
   const UniqueFd fd(parent.ok() ? ::openat(parent->get(), name_of(path).c_str(),
                                            O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
                                 : -1);
   struct stat info {};
-  if (!fd.valid() || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) ||
-      static_cast<std::uint64_t>(info.st_size) != sealed.size) {
-    return false;
+  if (!fd.valid() || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    return std::nullopt;
   }
-  XXH3_state_t* state = XXH3_createState();
-  XXH3_64bits_reset(state);
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
+  XXH3_64bits_reset(state.get());
   std::vector<std::byte> buffer(kChunkBytes);
   std::uint64_t offset = 0;
-  while (offset < sealed.size) {
+  while (true) {
     const auto got = read_fully_at(fd.get(), buffer, static_cast<off_t>(offset), path);
-    if (!got.ok() || *got == 0) {
-      break;
+    if (!got.ok()) {
+      return std::nullopt;
     }
-    XXH3_64bits_update(state, buffer.data(), *got);
+    XXH3_64bits_update(state.get(), buffer.data(), *got);
     offset += *got;
+    if (*got < buffer.size()) {
+      return ContentSum{offset, XXH3_64bits_digest(state.get())};
+    }
   }
-  const bool same = offset == sealed.size && XXH3_64bits_digest(state) == sealed.sum;
-  XXH3_freeState(state);
-  return same;
 }
 
-bool CheckpointMount::restore_from_partner(const JournalEntry& mark, const std::string& path) {
+// So that what is there now is believed at later starts.
+Status CheckpointMount::seal(const std::string& path, std::uint64_t seq) {
+  const auto found = sum_of(path);
+  if (!found) {
+    return Error{Code::io_error, "cannot read " + mounted(path)};
+  }
+  JournalEntry sealed = entry_of(JournalKind::sealed, 0, path);
+  sealed.about = seq;
+  sealed.size = found->size;
+  sealed.sum = found->sum;
+  return ledger_.append(std::span(&sealed, 1));
+}
+
+bool CheckpointMount::restore_from_partner(std::uint64_t seq, const std::string& path) {
   const std::string& self = options_.node_names[transport_.self().value];
   for (std::uint32_t node = 0; node < transport_.node_count(); ++node) {
     if (node == transport_.self().value) {
@@ -129,7 +146,7 @@ bool CheckpointMount::restore_from_partner(const JournalEntry& mark, const std::
       return false;
     }
     const auto pulled = pull_file(
-        {transport_, NodeIndex{node}, options_.index, true, PartnerCopies::data_path(self, mark.seq)},
+        {transport_, NodeIndex{node}, options_.index, true, PartnerCopies::data_path(self, seq)},
         [&incoming](std::span<const std::byte> bytes, std::uint64_t offset) {
           return incoming->write(bytes, offset);
         },
@@ -145,6 +162,7 @@ bool CheckpointMount::restore_from_partner(const JournalEntry& mark, const std::
     });
     complain(placed);
     if (placed.ok()) {
+      complain(seal(path, seq));
       log_info("{} comes back from node {}", mounted(path), options_.node_names[node]);
     }
     return placed.ok();
@@ -231,6 +249,7 @@ Status CheckpointMount::adopt_content(const std::string& node, const TreeChange&
     closed.seq = change.seq;
     ledger_.mark_content(change.path, change.seq);
     FOREBAY_TRY(ledger_.append(std::span(&closed, 1)));
+    FOREBAY_TRY(seal(change.path, change.seq));
     return ledger_.catch_up();
   });
 }
