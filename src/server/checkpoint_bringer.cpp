@@ -117,11 +117,22 @@ Status CheckpointBringer::list(const std::string& path, Progress& progress) {
   return there.kind == Kind::absent ? Status(no_entry(path)) : Status();
 }
 
+// What is published between the listing and its use is not missed: RemoteMarks::begin_listing().
 Status CheckpointBringer::list_one(const std::string& directory, Progress& progress) {
+  parts_.ledger.with_remote([](RemoteMarks& remote) { remote.begin_listing(); });
+  const Status listed = list_marked(directory, progress);
+  parts_.ledger.with_remote([](RemoteMarks& remote) { remote.end_listing(); });
+  return listed;
+}
+
+Status CheckpointBringer::list_marked(const std::string& directory, Progress& progress) {
   const std::string found_at = destination_path(directory);
   auto names = parts_.destination.list(found_at);
   if (!names.ok() && (names.error().code != Code::not_found || directory.empty())) {
     return Error{std::move(names).error()};
+  }
+  if (destination_path(directory) != found_at) {
+    return list_marked(directory, progress);  // It was renamed there meanwhile.
   }
   const std::vector<DestinationName> found =
       names.ok() ? std::move(names).value() : std::vector<DestinationName>();

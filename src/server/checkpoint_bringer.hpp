@@ -63,6 +63,7 @@ class CheckpointBringer {
   Status act(CheckpointBring what, const std::string& path, Progress& progress);
   Status list(const std::string& path, Progress& progress);
   Status list_one(const std::string& directory, Progress& progress);
+  Status list_marked(const std::string& directory, Progress& progress);
   Status list_all(const std::string& path, Progress& progress);
   Status content(const std::string& path, Progress& progress);
   Status fill(const CheckpointTree::Incoming& into, const std::string& path, const Placeholder& from,

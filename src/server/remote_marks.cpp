@@ -79,15 +79,32 @@ void RemoteMarks::note(std::uint64_t holder, const TreeChange& change) {
 }
 
 void RemoteMarks::published(std::uint64_t holder, const std::string& path, std::uint64_t seq) {
-  const auto is_it = [&](const auto& one) {
-    return one.second.holder == holder && one.second.change.seq == seq;
-  };
-  if (const auto there = marks_.find(path); there != marks_.end() && is_it(*there)) {
-    marks_.erase(there);
-  } else if (!renames_.empty()) {
-    std::erase_if(marks_, is_it);  // It has moved since.
-  }
+  Published which{holder, path, seq, !renames_.empty()};
   std::erase_if(renames_, [&](const Rename& one) { return one.holder == holder && one.seq == seq; });
+  if (listings_ > 0) {
+    meanwhile_.push_back(std::move(which));
+  } else {
+    erase_mark(which);
+  }
+}
+
+void RemoteMarks::end_listing() {
+  if (--listings_ == 0) {
+    for (const auto& which : std::exchange(meanwhile_, {})) {
+      erase_mark(which);
+    }
+  }
+}
+
+void RemoteMarks::erase_mark(const Published& which) {
+  const auto is_it = [&](const auto& one) {
+    return one.second.holder == which.holder && one.second.change.seq == which.seq;
+  };
+  if (const auto there = marks_.find(which.path); there != marks_.end() && is_it(*there)) {
+    marks_.erase(there);
+  } else if (which.may_have_moved) {
+    std::erase_if(marks_, is_it);
+  }
 }
 
 void RemoteMarks::unhide(const std::string& path) {

@@ -23,6 +23,10 @@ class RemoteMarks {
   void note(std::uint64_t holder, const TreeChange& change);
   // A mark of the holder, which had this path, is durable or dropped.
   void published(std::uint64_t holder, const std::string& path, std::uint64_t seq);
+  // Around each listing of the destination: what is published meanwhile may not be in it, or be in it still,
+  // so its mark stays until no listing is under way. The renames that destination_path() knows do not.
+  void begin_listing() { ++listings_; }
+  void end_listing();
   // Something of this node has a name that was hidden.
   void unhide(const std::string& path);
   // The holder is gone, with all it had.
@@ -50,6 +54,15 @@ class RemoteMarks {
 
   std::map<std::string, Mark> marks_;  // by path
   std::vector<Rename> renames_;        // in the order they were told
+  struct Published {
+    std::uint64_t holder;
+    std::string path;
+    std::uint64_t seq;
+    bool may_have_moved;
+  };
+  void erase_mark(const Published& which);
+  unsigned listings_ = 0;
+  std::vector<Published> meanwhile_;  // published, while one was under way
 };
 
 }  // namespace forebay

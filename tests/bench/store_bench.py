@@ -209,7 +209,7 @@ def stage_and_watch(arguments, out):
 def memory(arguments, work):
     data = tempfile.mkdtemp(prefix="forebay-million-", dir="/dev/shm")
     web = HERE.parent / "lab/web.sh"
-    os.environ.update(FOREBAY_LAB=f"{work}/lab", WEB_PORT=str(20000 + os.getpid() % 10000))
+    os.environ.update(FOREBAY_LAB=f"{work}/lab", WEB_PORT=str(10000 + os.getpid() % 5000 * 2))
     try:
         for number in range(1_000_000):
             if number % 1000 == 0:

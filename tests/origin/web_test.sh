@@ -2,7 +2,7 @@
 # A real web server: trees listed by index pages in HTML and JSON and by manifests, over HTTP and HTTPS, ranges and versions.
 source "$(dirname "$(readlink -f "$0")")/../system/lib.sh"
 
-export FOREBAY_LAB=$work/lab WEB_PORT=$((30000 + $$ % 10000 * 2))
+export FOREBAY_LAB=$work/lab WEB_PORT=$((10000 + $$ % 5000 * 2))
 unset http_proxy https_proxy
 export TEST_TREE=$work/tree TEST_MANIFEST=$work/manifest
 

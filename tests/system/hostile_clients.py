@@ -5,7 +5,9 @@ Runs as a client of the session (under the interposer). Files FIRST to LAST of T
 """
 import array
 import os
+import pathlib
 import random
+import re
 import resource
 import signal
 import socket
@@ -14,10 +16,13 @@ import subprocess
 import sys
 import threading
 
-MAGIC, VERSION = 0x59424246, 2
 MATERIALISE, INVALIDATE, ADMIN, STRIPE = 1, 2, 3, 4
 PACKET_MAX = 64 << 10
 PATIENCE_S = 60
+
+HEADER = pathlib.Path(__file__).parents[2] / "src/shared/messages.hpp"
+VERSION = int(re.search(r"kMessageVersion = (\d+)", HEADER.read_text())[1])
+MAGIC = 0x59424246
 
 what, session, tree = sys.argv[1:4]
 first, last = int(sys.argv[4]), int(sys.argv[5])

@@ -111,7 +111,7 @@ session=$(cat "$work/mine/session")
 opens() { as $me "$public/cli/forebay" status --session "$session" --json >"$work/status" && number_in "$work/status" 'sum(r["hits"].values())'; }
 before=$(opens)
 cat >"$work/visit.py" <<'PY'
-"""visit.py SOCKET: connects and asks for the status. Says what came of it."""
+"""visit.py SOCKET VERSION: connects and asks for the status. Says what came of it."""
 import socket
 import struct
 import sys
@@ -121,15 +121,16 @@ try:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
         s.settimeout(30)
         s.connect(sys.argv[1])
-        s.send(struct.pack("<IHHII", 0x59424246, 2, 3, len(QUESTION), 0) + QUESTION)
+        s.send(struct.pack("<IHHII", 0x59424246, int(sys.argv[2]), 3, len(QUESTION), 0) + QUESTION)
         print("answered" if s.recv(65536) else "hung up")
 except (PermissionError, BrokenPipeError, ConnectionResetError) as error:
     print(type(error).__name__)
 PY
 chmod 644 "$work/visit.py"
-expect_equal "its user is answered" answered "$(as $me "$python" "$work/visit.py" "$session/socket")"
-expect_equal "another user does not reach the socket" PermissionError "$(as $stranger "$python" "$work/visit.py" "$session/socket")"
-expect_that "root is not answered" grep -qE 'hung up|BrokenPipeError|ConnectionResetError' <<<"$("$python" "$work/visit.py" "$session/socket")"
+version=$(sed -nE 's/.*kMessageVersion = ([0-9]+);/\1/p' "$here/../../src/shared/messages.hpp")
+expect_equal "its user is answered" answered "$(as $me "$python" "$work/visit.py" "$session/socket" "$version")"
+expect_equal "another user does not reach the socket" PermissionError "$(as $stranger "$python" "$work/visit.py" "$session/socket" "$version")"
+expect_that "root is not answered" grep -qE 'hung up|BrokenPipeError|ConnectionResetError' <<<"$("$python" "$work/visit.py" "$session/socket" "$version")"
 expect_that "another user cannot list it" sh -c '! setpriv --reuid='$stranger' --clear-groups ls "$0" 2>/dev/null' "$session"
 for uid in $stranger 0; do
   as $uid env LD_PRELOAD="$public/posix/libforebay_posix.so" FOREBAY_SESSION="$session" sh -c 'cat "$0"/*' "$tree" >"$work/actual"
