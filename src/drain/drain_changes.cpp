@@ -271,6 +271,7 @@ void DrainQueue::move_sources(const std::string& from, const std::string& to) {
   for (const std::uint64_t id : ids) {
     DrainMark& mark = marks_.at(id);
     mark.source = moved(mark.source, from, to);
+    mark.gone = false;
     index(mark);
   }
 }

@@ -333,15 +333,18 @@ bool DrainQueue::copied(std::uint64_t id, std::uint64_t version) {
   return true;
 }
 
-bool DrainQueue::is_removal(std::uint64_t id, std::uint64_t version) {
+bool DrainQueue::is_gone(std::uint64_t id, std::uint64_t version) {
   DrainMark* mark = current(id, version);
   if (mark == nullptr) {
     return false;
   }
   unindex(*mark);
-  mark->removal = true;
-  mark->after_all = true;
-  mark->bytes = 0;
+  mark->gone = true;
+  if (mark->kind == DrainMark::Kind::name) {
+    mark->removal = true;
+    mark->after_all = true;
+    mark->bytes = 0;
+  }
   mark->phase = DrainMark::Phase::waiting;
   index(*mark);
   return true;

@@ -51,6 +51,7 @@ struct DrainMark {
   bool open = false;         // may have a writer: not in the order
   bool closed_hint = false;  // its journal says closed since
   bool removal = false;      // the name is gone
+  bool gone = false;         // is_gone()
   bool blind = false;        // the place in the tree is not its own any more
   bool after_all = false;    // waits for everything before it
   bool replicated = false;
@@ -122,8 +123,9 @@ class DrainQueue {
 
   // Answers; without effect when the mark is another one by now, and then false.
   bool copied(std::uint64_t id, std::uint64_t version);
-  // The name is gone: it is to be removed there, when it is its turn.
-  bool is_removal(std::uint64_t id, std::uint64_t version);
+  // Nothing is where the mark says, and no change that is on its way would tell why: a name is to be removed
+  // there, too, when it is its turn.
+  bool is_gone(std::uint64_t id, std::uint64_t version);
   bool retry(std::uint64_t id, std::uint64_t version, std::string reason, DrainTime at);
   // Of a mark of an earlier server: renames behind it are pending that give these names to what it is about,
   // one after the other. That server may have made them already, and then the mark is to have the name that

@@ -51,7 +51,6 @@ Drainer::Impl::Impl(Destination& destination, Options options)
       queue_({options_.holder, options_.last, options_.settle}),
       rate_(options_.bandwidth_bytes_per_s),
       bandwidth_(options_.bandwidth_bytes_per_s),
-      destination_(destination),
       mirror_(destination, {options_.tree_fd,
                             {options_.tree_path, options_.mount,
                              destination.is_posix() ? destination.canonical_name() : ""},
@@ -297,10 +296,12 @@ void Drainer::Impl::judge_absent(const DrainMark& mark) {
     return;
   }
   for (const auto& place : places) {
-    queue_.add({place, place, JournalKind::closed, "", 0, mark.bytes}, mark.at.seq, mark.time_ns,
-               Clock::now());
+    if (mark.kind == DrainMark::Kind::name) {
+      queue_.add({place, place, JournalKind::closed, "", 0, mark.bytes}, mark.at.seq, mark.time_ns,
+                 Clock::now());
+    }
   }
-  queue_.is_removal(mark.id, mark.version);
+  queue_.is_gone(mark.id, mark.version);
 }
 
 // ---- Publishing.
@@ -432,7 +433,7 @@ void Drainer::Impl::sync_wave(std::vector<Done>* wave) {
   for (const Done& done : *wave) {
     for (const auto& directory : done.touched) {
       if (!synced.contains(directory)) {
-        synced.emplace(directory, destination_.sync_directory(directory));
+        synced.emplace(directory, mirror_.sync(directory));
       }
     }
   }

@@ -105,7 +105,6 @@ class Drainer::Impl {
   void is_durable_now(const DrainMark& mark);  // mutex_ is held
   Status publish_open(const DrainMark& mark);
 
-  Destination& destination_;
   TreeMirror mirror_;
   std::mutex publish_mutex_;
   std::vector<Done> unsynced_;         // publish_mutex_; renames, whose directories are synced again

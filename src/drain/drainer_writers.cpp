@@ -199,7 +199,7 @@ Status Drainer::Impl::publish_open(const DrainMark& mark) {
   }
   FOREBAY_ASSIGN(published, mirror_.publish(mark, &copy));
   for (const auto& directory : published.touched) {
-    FOREBAY_TRY(destination_.sync_directory(directory));
+    FOREBAY_TRY(mirror_.sync(directory));
   }
   return {};
 }

@@ -389,6 +389,9 @@ Status PosixDestination::set_attributes(const std::string& path, const Checkpoin
   }
   // By way of /proc, as modes cannot be changed through O_PATH descriptors, and others need permissions.
   const std::string self = fmt::format("/proc/self/fd/{}", fd.get());
+  // To be synced: opened before a mode may forbid it. What is no file or directory has no attributes to lose.
+  const bool opens = S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+  const UniqueFd opened(opens ? ::open(self.c_str(), O_RDONLY | O_CLOEXEC) : -1);
   const auto mode =
       static_cast<mode_t>((attributes.mode & 07777) | (S_ISDIR(info.st_mode) ? info.st_mode & S_ISGID : 0));
   if (mode != (info.st_mode & 07777) && ::chmod(self.c_str(), mode) != 0) {
@@ -396,6 +399,10 @@ Status PosixDestination::set_attributes(const std::string& path, const Checkpoin
   }
   if (::utimensat(AT_FDCWD, self.c_str(), times, 0) != 0) {
     return error_from_errno("cannot set the times of " + text_of(path));
+  }
+  if (opened.valid() && ::fsync(opened.get()) != 0 && errno != EINVAL && errno != ENOTSUP &&
+      errno != ENOSYS) {
+    return error_from_errno("cannot sync " + text_of(path));
   }
   return {};
 }

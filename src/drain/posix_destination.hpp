@@ -38,7 +38,7 @@ class PosixDestination final : public Destination {
   // The missing parents are durable when it returns.
   Status make_directory(const std::string& path, std::uint32_t mode) override;
   Status make_symlink(const std::string& path, const std::string& target, const std::string& tag) override;
-  // Mode and mtime; owner and group are what the file system gave.
+  // Mode and mtime, durable where the file can be opened; owner and group are what the file system gave.
   Status set_attributes(const std::string& path, const CheckpointAttributes& attributes) override;
   Status rename(const std::string& from, const std::string& to) override;
   Status remove(const std::string& path) override;

@@ -56,10 +56,11 @@ Result<TreeMirror::Published> TreeMirror::publish(const DrainMark& mark, Copy* c
   switch (found.kind) {
     case TreeLook::Kind::absent:
       return mark.removal ? publish_removal(mark) : Result<Published>(outcome(Published::Outcome::absent));
-    // The directory's own change, or the destination, says what becomes of it.
+    // The directory's own change, or the destination, says what becomes of it; if it is not just being
+    // renamed.
     case TreeLook::Kind::hidden:
     case TreeLook::Kind::parent_absent:
-      return Published{};
+      return outcome(mark.gone ? Published::Outcome::done : Published::Outcome::absent);
     case TreeLook::Kind::file:
       return publish_file(mark, found, copy);
     case TreeLook::Kind::placeholder:
@@ -96,6 +97,31 @@ Status TreeMirror::make_room(const std::string& path) {
                  ENOTEMPTY};
   }
   return destination_.remove(path);
+}
+
+// The directories above a name, where its own marks did not make them.
+Status TreeMirror::make_parent(const DrainMark& mark) {
+  const std::string directory = parent_of(mark.path);
+  FOREBAY_ASSIGN(above, look(parent_of(mark.source)));
+  const std::uint32_t mode = above.is_directory() ? attributes_in_tree(above.info).mode : S_IFDIR | 0755;
+  FOREBAY_ASSIGN(there, nearest_directory(mark.path));
+  lasting_.forget(there);  // what is missing below it is made anew
+  return destination_.make_directory(directory, mode | S_IRWXU);
+}
+
+Result<std::string> TreeMirror::nearest_directory(const std::string& path) {
+  std::string above = path;
+  do {
+    above = parent_of(above);
+    const auto there = destination_.look(above);
+    if (there.ok() && S_ISDIR(there->attributes.mode)) {
+      return above;
+    }
+    if (!there.ok() && there.error().code != Code::not_found) {
+      return Error{there.error()};
+    }
+  } while (!above.empty());
+  return Error{Code::io_error, destination_.canonical_name() + " is no directory", ENOTDIR};
 }
 
 Result<TreeMirror::Published> TreeMirror::publish_file(const DrainMark& mark, const TreeLook& look,
@@ -167,8 +193,12 @@ Result<TreeMirror::Published> TreeMirror::publish_placeholder(const DrainMark& m
 Result<TreeMirror::Published> TreeMirror::publish_removal(const DrainMark& mark) {
   const auto there = destination_.look(mark.path);
   if (!there.ok()) {
-    // Gone already, or with its directory.
-    return there.error().code == Code::not_found ? Result<Published>(Published{}) : Error{there.error()};
+    if (there.error().code != Code::not_found) {
+      return Error{there.error()};
+    }
+    // Gone already, or with its directory; by whom, and whether that lasts, is not known.
+    FOREBAY_ASSIGN(above, nearest_directory(mark.path));
+    return done_in({above});
   }
   if (S_ISDIR(there->attributes.mode)) {
     FOREBAY_ASSIGN(empty, is_empty_directory(mark.path));
@@ -178,6 +208,7 @@ Result<TreeMirror::Published> TreeMirror::publish_removal(const DrainMark& mark)
       return Published{};
     }
   }
+  lasting_.forget(mark.path);
   FOREBAY_TRY(destination_.remove(mark.path));
   return done_in({parent_of(mark.path)});
 }
@@ -186,6 +217,9 @@ Result<TreeMirror::Published> TreeMirror::publish_attributes(const DrainMark& ma
   FOREBAY_ASSIGN(found, look(mark.source));
   const bool has = found.kind == TreeLook::Kind::file || found.kind == TreeLook::Kind::directory ||
                    found.kind == TreeLook::Kind::symlink;
+  if (found.is_absent() && !mark.gone) {
+    return outcome(Published::Outcome::absent);
+  }
   if (!has || mark.path.empty()) {
     return Published{};
   }
@@ -236,7 +270,9 @@ Result<TreeMirror::Published> TreeMirror::publish_rename(const DrainMark& mark) 
     }
     // Renamed further since, the last rename will see what is there.
     if (found.is_absent() || mark.blind || mark.source != mark.path) {
-      return Published{};
+      FOREBAY_ASSIGN(above_from, nearest_directory(mark.from));
+      FOREBAY_ASSIGN(above_path, nearest_directory(mark.path));
+      return done_in({above_from, above_path});
     }
     // It was done already, by a server that was killed then; or somebody removed it at the destination.
     const bool is_made_again = found.is_directory() && destination_.is_posix() && mark.tries < 3 &&
@@ -244,6 +280,7 @@ Result<TreeMirror::Published> TreeMirror::publish_rename(const DrainMark& mark) 
     if (!is_made_again) {
       return in_place(mark);
     }
+    lasting_.forget(mark.from);
     FOREBAY_TRY(destination_.make_directory(mark.from, attributes_in_tree(found.info).mode | S_IRWXU));
     FOREBAY_ASSIGN(also, all_below(mark.source, mark.from, "", 0));
     Published before = done_in({parent_of(mark.from)});
@@ -255,6 +292,8 @@ Result<TreeMirror::Published> TreeMirror::publish_rename(const DrainMark& mark) 
   if (is_directory && !destination_.is_posix()) {
     return in_place(mark);
   }
+  lasting_.forget(mark.from);
+  lasting_.forget(mark.path);
   auto renamed = destination_.rename(mark.from, mark.path);
   if (!renamed.ok()) {
     const int why = renamed.error().errno_value;
@@ -282,6 +321,9 @@ Result<TreeMirror::Published> TreeMirror::publish_rename(const DrainMark& mark) 
 // What a rename in one step cannot do: name by name.
 Result<TreeMirror::Published> TreeMirror::in_place(const DrainMark& mark) {
   FOREBAY_ASSIGN(found, look(mark.source));
+  if (found.is_absent() && !mark.blind && !mark.gone) {
+    return outcome(Published::Outcome::absent);
+  }
   Published published;
   const bool moves = mark.kind == DrainMark::Kind::rename;
   if (!found.is_directory()) {
@@ -297,9 +339,16 @@ Result<TreeMirror::Published> TreeMirror::in_place(const DrainMark& mark) {
       const auto inner = look(each.source);
       const bool same = inner.ok() && inner->kind == TreeLook::Kind::file &&
                         is_there(each.path, attributes_in_tree(inner->info));
-      if (!moves || !same) {
+      if (moves && same) {
+        published.touched.push_back(parent_of(each.path));
+      } else {
         published.also.push_back(std::move(each));
       }
+    }
+    // A rename that is on its way took it away while it was listed.
+    const auto again = look(mark.source);
+    if (!mark.blind && !mark.gone && (!again.ok() || again->info.st_ino != found.info.st_ino)) {
+      return outcome(Published::Outcome::absent);
     }
   }
   if (!moves) {
@@ -307,6 +356,8 @@ Result<TreeMirror::Published> TreeMirror::in_place(const DrainMark& mark) {
   }
   published.touched.push_back(parent_of(mark.path));
   if (moves) {
+    FOREBAY_ASSIGN(above_from, nearest_directory(mark.from));
+    published.touched.push_back(std::move(above_from));
     std::vector<DrainQueue::Also> gone;
     for (const auto& also : published.also) {
       gone.push_back({also.from, also.source, JournalKind::removed, "", kSubLast, 0});
@@ -403,136 +454,6 @@ Result<std::vector<DrainQueue::Also>> TreeMirror::all_below(const std::string& s
     all.push_back(std::move(file.also));
   }
   return all;
-}
-
-// ---- Content.
-
-UniqueFd TreeMirror::open_file(const TreeLook& look) const {
-  UniqueFd fd(::openat(look.parent.get(), look.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  struct stat info {};
-  if (fd.valid() && (::fstat(fd.get(), &info) != 0 || info.st_ino != look.info.st_ino)) {
-    errno = ESTALE;
-    fd.reset();
-  }
-  return fd;
-}
-
-void TreeMirror::remove_left_over_once(const std::string& directory) {
-  const std::lock_guard lock(cleaned_mutex_);
-  if (cleaned_.contains(directory)) {
-    return;
-  }
-  // A directory that is not there has none.
-  const auto removed = destination_.remove_left_over(directory, options_.tag);
-  if (removed.ok() || removed.error().code == Code::not_found) {
-    cleaned_.insert(directory);
-  }
-}
-
-// The directories above a name, where its own marks did not make them.
-Status TreeMirror::make_parent(const DrainMark& mark) {
-  const std::string directory = parent_of(mark.path);
-  FOREBAY_ASSIGN(above, look(parent_of(mark.source)));
-  const std::uint32_t mode = above.is_directory() ? attributes_in_tree(above.info).mode : S_IFDIR | 0755;
-  FOREBAY_TRY(destination_.make_directory(directory, mode | S_IRWXU));
-  return destination_.sync_directory(parent_of(directory));
-}
-
-Result<std::unique_ptr<DestinationUpload>> TreeMirror::begin(const DrainMark& mark,
-                                                             const CheckpointAttributes& expected) {
-  remove_left_over_once(parent_of(mark.path));
-  auto upload = destination_.begin(mark.path, options_.tag, expected);
-  if (!upload.ok() && upload.error().code == Code::not_found && !parent_of(mark.path).empty()) {
-    FOREBAY_TRY(make_parent(mark));
-    upload = destination_.begin(mark.path, options_.tag, expected);
-  }
-  return upload;
-}
-
-Result<TreeMirror::Copy> TreeMirror::copy(const DrainMark& mark, const Guards& guards) {
-  Copy copy;
-  FOREBAY_ASSIGN(found, look(mark.source));
-  if (found.kind != TreeLook::Kind::file) {
-    copy.outcome = found.is_absent() ? Copy::Outcome::absent : Copy::Outcome::nothing;
-    return copy;
-  }
-  const UniqueFd file = open_file(found);
-  if (!file.valid()) {
-    return error_from_errno("cannot read " + mark.source + " in the tree");
-  }
-  LeaseWatch::Lease lease(leases_, file.get());
-  if (lease.found() == Writers::some && !guards.also_while_written) {
-    copy.outcome = Copy::Outcome::writer;
-    return copy;
-  }
-  struct stat before {};
-  if (::fstat(file.get(), &before) != 0) {
-    return error_from_errno("cannot stat " + mark.source + " in the tree");
-  }
-  const CheckpointAttributes attributes = attributes_in_tree(before);
-  copy.bytes = attributes.size;
-  if (!mark.from.empty() && is_there(mark.from, attributes)) {
-    copy.outcome = Copy::Outcome::nothing;  // moved there
-    return copy;
-  }
-  FOREBAY_ASSIGN(upload, begin(mark, attributes));
-  copy.upload = std::move(upload);
-  copy.begun_as = mark.path;
-
-  std::vector<std::byte> piece(1u << 20);
-  XXH3_state_t sum;
-  XXH3_64bits_reset(&sum);
-  std::uint64_t copied = 0;
-  while (copied < attributes.size) {
-    const std::size_t wanted = std::min<std::uint64_t>(piece.size(), attributes.size - copied);
-    if (guards.rate != nullptr) {
-      guards.rate->wait_for(wanted, *guards.stopping);
-    }
-    const bool is_wanted = !*guards.stopping && guards.is_wanted();
-    if (!is_wanted || (lease.broken() && !guards.also_while_written)) {
-      copy.outcome = is_wanted ? Copy::Outcome::writer : Copy::Outcome::superseded;
-      copy.upload.reset();
-      return copy;
-    }
-    FOREBAY_ASSIGN(got, read_fully_at(file.get(), std::span(piece).first(wanted), static_cast<off_t>(copied),
-                                      mark.source + " in the tree"));
-    if (got == 0) {
-      break;
-    }
-    XXH3_64bits_update(&sum, piece.data(), got);
-    FOREBAY_TRY(copy.upload->write(std::span(piece).first(got)));
-    copied += got;
-  }
-  struct stat after {};
-  if (::fstat(file.get(), &after) != 0) {
-    return error_from_errno("cannot stat " + mark.source + " in the tree");
-  }
-  const bool same = after.st_size == before.st_size && after.st_mtim.tv_sec == before.st_mtim.tv_sec &&
-                    after.st_mtim.tv_nsec == before.st_mtim.tv_nsec;
-  const bool same_inode =
-      after.st_ctim.tv_sec == before.st_ctim.tv_sec && after.st_ctim.tv_nsec == before.st_ctim.tv_nsec;
-  const bool undisturbed = same && (lease.found() == Writers::unknown ? same_inode : lease.end());
-  if (!undisturbed && !guards.also_while_written) {
-    copy.outcome = Copy::Outcome::writer;
-    copy.upload.reset();
-    return copy;
-  }
-  copy.bytes = copied;
-  copy.sum = XXH3_64bits_digest(&sum);
-  if (guards.accept && !guards.accept(copied, copy.sum)) {
-    copy.outcome = Copy::Outcome::refused;
-    copy.upload.reset();
-    return copy;
-  }
-  CheckpointAttributes as_it_is = attributes_in_tree(after);
-  if (guards.also_while_written) {
-    as_it_is.size = copied;
-  }
-  copy.mtime_ns = as_it_is.mtime_ns;
-  copy.inode = after.st_ino;
-  FOREBAY_TRY(copy.upload->finish(as_it_is));
-  copy.outcome = Copy::Outcome::copied;
-  return copy;
 }
 
 }  // namespace forebay

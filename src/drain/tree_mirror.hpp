@@ -15,6 +15,7 @@
 #include "common/rate_limit.hpp"
 #include "drain/destination.hpp"
 #include "drain/drain_queue.hpp"
+#include "drain/lasting_directories.hpp"
 #include "drain/lease_watch.hpp"
 #include "drain/link_target.hpp"
 #include "drain/tree_look.hpp"
@@ -65,13 +66,21 @@ class TreeMirror {
 
   // ---- The name itself.
   struct Published {
-    enum class Outcome { done, absent, copy_first, also_first };
+    enum class Outcome {
+      done,
+      absent,      // nothing is there, though the mark does not say that this is known (DrainMark::gone)
+      copy_first,  //
+      also_first,  //
+    };
     Outcome outcome = Outcome::done;
     std::vector<DrainQueue::Also> also;  // to be done besides: behind it, or (also_first) before it
     std::vector<std::string> touched;    // directories to be synced
   };
   // `copy`: of copy(), or null.
   Result<Published> publish(const DrainMark& mark, Copy* copy);
+
+  // The names in a directory at the destination are durable, and so are those that lead there.
+  Status sync(const std::string& directory) { return lasting_.sync(directory); }
 
   // All that is below `source`, as marks of `path`'s; `from`: where it may be at the destination.
   Result<std::vector<DrainQueue::Also>> all_below(const std::string& source, const std::string& path,
@@ -100,12 +109,15 @@ class TreeMirror {
   // Names below `path` at the destination that the tree does not have below `source`, deepest first.
   Status find_left(const std::string& source, const std::string& path, std::vector<DrainQueue::Also>* left);
   Status make_room(const std::string& path);
+  // The directory above `path` that is at the destination, whatever is missing below it.
+  Result<std::string> nearest_directory(const std::string& path);
   // But for what the drain itself put there.
   Result<bool> is_empty_directory(const std::string& path);
 
   Destination& destination_;
   const Options options_;
   LeaseWatch leases_;
+  LastingDirectories lasting_{destination_};
   std::mutex cleaned_mutex_;
   std::set<std::string> cleaned_;  // directories without left-overs of earlier servers
 };

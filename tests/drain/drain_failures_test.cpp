@@ -98,3 +98,63 @@ BOOST_AUTO_TEST_CASE(calls_that_go_on_failing_keep_what_is_local_until_they_do_n
     }
   }
 }
+
+// What a failed sync, or a server killed before it, left unsynced.
+BOOST_AUTO_TEST_CASE(a_removal_whose_directory_was_not_synced_is_not_durable_before_it_is) {
+  Round round;
+  round.make_directory("d");
+  round.write("d/a", "a");
+  round.start();
+  BOOST_REQUIRE(round.drained());
+  failing::fail(failing::Call::fsync, 1, false, EIO);
+  failing::synced.clear();
+  round.remove("d/a");
+  BOOST_REQUIRE(round.drained());
+  BOOST_TEST(failing::stop());
+  BOOST_TEST(std::count(failing::synced.begin(), failing::synced.end(), "d") == 1);
+
+  // By a server before this one.
+  failing::synced.clear();
+  round.stop();
+  round.remove("d");
+  BOOST_REQUIRE(::rmdir((round.home + "/d").c_str()) == 0);
+  round.start();
+  BOOST_REQUIRE(round.drained());
+  BOOST_TEST(std::count(failing::synced.begin(), failing::synced.end(), "") >= 1);
+}
+
+BOOST_AUTO_TEST_CASE(directories_that_were_made_and_not_synced_are_before_what_is_in_them_is_durable) {
+  Round round;
+  BOOST_REQUIRE(::mkdir((round.tree + "/d").c_str(), 0755) == 0);
+  BOOST_REQUIRE(::mkdir((round.tree + "/d/e").c_str(), 0755) == 0);
+  failing::fail(failing::Call::fsync, 1, false, EIO);  // of the root, behind making `d` in it
+  failing::synced.clear();
+  round.start();
+  round.write("d/e/a", "a");
+  BOOST_REQUIRE(round.drained());
+  BOOST_TEST(failing::stop());
+  for (const char* directory : {"d/e", "d", ""}) {
+    BOOST_TEST(std::count(failing::synced.begin(), failing::synced.end(), directory) >= 1, directory);
+  }
+
+  // By a server before this one.
+  failing::synced.clear();
+  round.stop();
+  round.start();
+  round.write("d/e/b", "b");
+  BOOST_REQUIRE(round.drained());
+  for (const char* directory : {"d/e", "d", ""}) {
+    BOOST_TEST(std::count(failing::synced.begin(), failing::synced.end(), directory) >= 1, directory);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(attributes_are_synced) {
+  Round round;
+  round.start();
+  round.write("a", "a");
+  BOOST_REQUIRE(round.drained());
+  failing::synced.clear();
+  round.change_mode("a", 0400);
+  BOOST_REQUIRE(round.drained());
+  BOOST_TEST(std::count(failing::synced.begin(), failing::synced.end(), "a") == 1);
+}

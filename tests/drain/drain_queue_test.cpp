@@ -374,7 +374,7 @@ class Model {
       if (source != mark.source || tree_.contains(source)) {
         queue_->again(mark.id, mark.version, now_);
       } else {
-        queue_->is_removal(mark.id, mark.version);
+        queue_->is_gone(mark.id, mark.version);
       }
     } else if (fail()) {
       queue_->retry(mark.id, mark.version, "failed", now_ + std::chrono::milliseconds(10));
@@ -438,7 +438,7 @@ class Model {
       if (!is_dir(tree_, parent_of(mark.source))) {
         return true;
       }
-      queue_->is_removal(mark.id, mark.version);
+      queue_->is_gone(mark.id, mark.version);
       return false;
     }
     if (found->second == "dir") {

@@ -157,6 +157,41 @@ BOOST_FIXTURE_TEST_CASE(a_directory_renamed_while_it_drains_is_never_seen_in_par
   is_the_same();
 }
 
+// The publisher looks for it under its old name when that is no more and the record of the rename is still to
+// come.
+BOOST_FIXTURE_TEST_CASE(what_is_copied_when_its_directory_is_being_renamed_is_published, DrainLab) {
+  std::atomic<int> read = 0;
+  std::atomic<int> looked = 0;
+  options.on_read = [&](const auto&, auto, auto, auto) {
+    ++read;
+    return true;
+  };
+  options.catch_up = [&] { ++looked; };
+  start();
+  make_directory("d.tmp", 0755);
+  drainer->note_remote(7, "d.tmp/theirs", ++seq);
+  write("d.tmp/a", "a");
+  make_symlink("d.tmp/l", "a");
+  change_mode("d.tmp", 0750);
+  BOOST_REQUIRE(waited([&] {
+    const auto names = drainer->names();
+    return read == 1 && fs::exists(home + "/d.tmp") &&
+           std::none_of(names.begin(), names.end(), [](const CheckpointName& name) {
+             return name.path == "d.tmp/l" && name.state != CheckpointState::draining;
+           });
+  }));
+  note(JournalKind::renamed, "d.tmp", "d", kJournalBegin);
+  const std::uint64_t begun = seq;
+  fs::rename(tree + "/d.tmp", tree + "/d");
+  drainer->remote_published(7, "d.tmp/theirs", seq);
+  BOOST_TEST(waited([&] { return looked >= 3 || drainer->is_durable({}); }));
+  BOOST_TEST(!drainer->is_durable({"d.tmp/a"}));
+  note(JournalKind::renamed, "d.tmp", "d", kJournalDone, begun);
+  BOOST_REQUIRE(drained());
+  is_the_same();
+  BOOST_TEST((fs::status(home + "/d").permissions() == fs::perms(0750)));
+}
+
 BOOST_FIXTURE_TEST_CASE(markers_that_belong_last_wait_for_other_directories, DrainLab) {
   options.last = {"latest*"};
   start();

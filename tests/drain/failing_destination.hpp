@@ -14,7 +14,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <string>
+#include <vector>
 
 namespace forebay::failing {
 
@@ -47,7 +49,9 @@ inline std::atomic<std::uint64_t> plan_first{0};
 inline std::atomic<bool> plan_all{false};
 inline std::atomic<int> plan_errno{EIO};
 inline std::atomic<std::uint64_t> seen{0};
-inline std::string root;                  // set before threads begin
+inline std::string root;  // set before threads begin
+inline std::mutex synced_mutex;
+inline std::vector<std::string> synced;   // paths below the root of what was, in this order
 inline thread_local bool exempt = false;  // the calls of this thread
 
 inline void fail(Call call, std::uint64_t first, bool all, int with) {
@@ -63,15 +67,24 @@ inline bool stop() {
   return seen >= plan_first;
 }
 
-inline bool fails(Call call, int fd) {
-  if (exempt || plan_call.load(std::memory_order_relaxed) != call) {
-    return false;
-  }
+// Whether it is below the root, and where.
+inline bool is_below_root(int fd, std::string* below = nullptr) {
   char name[64];
   char path[4096];
   std::snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
   const auto length = ::readlink(name, path, sizeof path);
   if (length < static_cast<ssize_t>(root.size()) || std::memcmp(path, root.data(), root.size()) != 0) {
+    return false;
+  }
+  if (below != nullptr) {
+    const std::string all(path, static_cast<std::size_t>(length));
+    *below = all.size() == root.size() ? "" : all.substr(root.size() + 1);
+  }
+  return true;
+}
+
+inline bool fails(Call call, int fd) {
+  if (exempt || plan_call.load(std::memory_order_relaxed) != call || !is_below_root(fd)) {
     return false;
   }
   const std::uint64_t number = ++seen;
@@ -109,7 +122,14 @@ ssize_t pwrite(int fd, const void* from, size_t bytes, off_t offset) {
 }
 int fsync(int fd) {
   using namespace forebay::failing;
-  return fails(Call::fsync, fd) ? -1 : static_cast<int>(::syscall(SYS_fsync, fd));
+  if (fails(Call::fsync, fd)) {
+    return -1;
+  }
+  if (std::string path; !exempt && is_below_root(fd, &path)) {
+    const std::lock_guard lock(synced_mutex);
+    synced.push_back(path);
+  }
+  return static_cast<int>(::syscall(SYS_fsync, fd));
 }
 int close(int fd) {
   using namespace forebay::failing;
