@@ -80,6 +80,10 @@ DrainMark& DrainQueue::mark_place(const JournalEntry& change, const std::string&
   if (mark.path != source) {
     end_name(mark.path, mark.at.seq);
   }
+  // As it is from now on it never had those.
+  for (const std::string& path : mark.were) {
+    end_name(path, mark.at.seq);
+  }
   unindex(mark);
   DrainMark fresh;
   fresh.id = mark.id;
@@ -96,7 +100,6 @@ DrainMark& DrainQueue::mark_place(const JournalEntry& change, const std::string&
   fresh.hurry = mark.hurry;
   if (mark.path == source) {
     fresh.ends = mark.ends;
-    fresh.were = mark.were;
   }
   fresh.replayed = !begun_working_;
   mark = std::move(fresh);
@@ -105,6 +108,7 @@ DrainMark& DrainQueue::mark_place(const JournalEntry& change, const std::string&
 }
 
 void DrainQueue::note(const JournalEntry& entry, DrainTime now) {
+  ++noted_;
   if ((entry.flags & kJournalBegin) != 0) {
     begun_[entry.seq] = entry;
     return;
@@ -316,6 +320,10 @@ void DrainQueue::renamed(const JournalEntry& change, DrainTime now) {
       if (mark.path != from) {
         end_name(mark.path, mark.at.seq);
       }
+      for (const std::string& path : mark.were) {
+        end_name(path, mark.at.seq);
+      }
+      mark.were.clear();
       unindex(mark);
       if (mark.phase == DrainMark::Phase::publishing || mark.phase == DrainMark::Phase::unsynced) {
         ++mark.version;

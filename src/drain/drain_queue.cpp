@@ -322,6 +322,10 @@ std::optional<DrainMark> DrainQueue::next_publish(DrainTime now) {
   return mark;
 }
 
+bool DrainQueue::is_next(const DrainMark& mark) const {
+  return is_current(mark.id, mark.version) && may_publish(marks_.at(mark.id));
+}
+
 bool DrainQueue::copied(std::uint64_t id, std::uint64_t version) {
   DrainMark* mark = current(id, version);
   if (mark == nullptr) {

@@ -81,6 +81,8 @@ class DrainQueue {
   // What was noted until now is of earlier servers, and may be done.
   void begin() { begun_working_ = true; }
   void note(const JournalEntry& entry, DrainTime now);
+  // How many were.
+  [[nodiscard]] std::uint64_t noted() const noexcept { return noted_; }
   // Renames that were begun and not done: those who made them are gone. What the tree says of each is told by
   // the caller, with finish_begun().
   [[nodiscard]] std::vector<JournalEntry> begun() const;
@@ -117,6 +119,8 @@ class DrainQueue {
   void set_urgent(bool urgent) { urgent_ = urgent; }
   std::optional<DrainMark> next_copy(DrainTime now);
   std::optional<DrainMark> next_publish(DrainTime now);
+  // Whether the mark, handed out to be published, is still to be: nothing before it was closed since.
+  [[nodiscard]] bool is_next(const DrainMark& mark) const;
   [[nodiscard]] bool is_current(std::uint64_t id, std::uint64_t version) const;
   [[nodiscard]] const DrainMark* find(std::uint64_t id) const;
   [[nodiscard]] const DrainMark* at_source(const std::string& source) const;
@@ -189,6 +193,7 @@ class DrainQueue {
 
   const Options options_;
   bool begun_working_ = false;
+  std::uint64_t noted_ = 0;
   bool urgent_ = false;
   std::string focus_;  // urgent: the directory that is copied first
   bool has_focus_ = false;

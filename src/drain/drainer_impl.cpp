@@ -325,7 +325,7 @@ bool Drainer::Impl::publish_wave() {
   if (Clock::now() >= sync_again_at_) {
     wave = std::exchange(unsynced_, {});
   }
-  std::set<std::uint64_t> looked_at;
+  LookedAt looked_at;
   bool moved = false;
   while (!stopping_ && wave.size() < kWaveMax) {
     std::optional<DrainMark> mark;
@@ -337,7 +337,7 @@ bool Drainer::Impl::publish_wave() {
       break;
     }
     moved = true;
-    if (nothing_closed_before(*mark, &looked_at)) {
+    if (stays_next(*mark, &looked_at)) {
       publish_one(*mark, &wave);
     } else {
       const std::lock_guard lock(mutex_);

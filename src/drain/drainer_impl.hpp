@@ -95,8 +95,15 @@ class Drainer::Impl {
   // Lets go of copies of what is another mark by now: their temporary names are free again.
   void drop_superseded();
   void end_watches();
-  // Whether the mark was not changed by it: no open file before it was found closed.
-  bool nothing_closed_before(const DrainMark& mark, std::set<std::uint64_t>* looked_at);
+  // Open files that were looked at, since so many notes: those that were noted since may be of who closed
+  // them.
+  struct LookedAt {
+    std::uint64_t noted = 0;
+    std::set<std::uint64_t> ids;
+  };
+  // Closes the marks before this one whose files have no writers any more. Whether it is to be published
+  // still.
+  bool stays_next(const DrainMark& mark, LookedAt* looked_at);
   Stand stand_of(const DrainMark& mark) const;
   bool close_if_ended(const DrainMark& mark);
   void judge_absent(const DrainMark& mark);

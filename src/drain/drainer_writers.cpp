@@ -63,19 +63,23 @@ bool Drainer::Impl::close_if_ended(const DrainMark& mark) {
   return true;
 }
 
-bool Drainer::Impl::nothing_closed_before(const DrainMark& mark, std::set<std::uint64_t>* looked_at) {
+bool Drainer::Impl::stays_next(const DrainMark& mark, LookedAt* looked_at) {
   std::vector<DrainMark> open;
   {
     const std::lock_guard lock(mutex_);
     open = queue_.open_before(mark);
-  }
-  bool nothing = true;
-  for (const DrainMark& other : open) {
-    if (looked_at->insert(other.id).second && close_if_ended(other)) {
-      nothing = false;
+    if (looked_at->noted != queue_.noted()) {
+      *looked_at = {queue_.noted(), {}};
     }
   }
-  return nothing;
+  for (const DrainMark& other : open) {
+    if (looked_at->ids.insert(other.id).second) {
+      close_if_ended(other);
+    }
+  }
+  // Others close marks, too.
+  const std::lock_guard lock(mutex_);
+  return queue_.is_next(mark);
 }
 
 std::vector<Drainer::Closed> Drainer::Impl::settle_closed() {

@@ -108,7 +108,10 @@ class Storm:
     def judge_cut(self, sure_acts):
         """Of what survived: at least what was durable after so many acts."""
         reported = checkpoint_verdict.Paths(self.acts()[:sure_acts]).done
-        return self.judge(os.path.join(self.fs.tree, "home"), lambda paths, path: reported.get(path, 0))
+        try:
+            return self.judge(os.path.join(self.fs.tree, "home"), lambda paths, path: reported.get(path, 0))
+        except Wrong as wrong:
+            raise Wrong(f"of what survived {wrong}") from None
 
     def close(self):
         self.kill()
