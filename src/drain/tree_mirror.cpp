@@ -40,6 +40,10 @@ bool TreeMirror::is_there(const std::string& path, const CheckpointAttributes& a
 }
 
 Result<TreeMirror::Published> TreeMirror::publish(const DrainMark& mark, Copy* copy) {
+  if (mark.replayed) {
+    remove_left_over_once(
+        parent_of(mark.path));  // It may have been a file on its way when its server was killed.
+  }
   if (mark.kind == DrainMark::Kind::rename) {
     return publish_rename(mark);
   }

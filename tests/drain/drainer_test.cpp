@@ -393,6 +393,18 @@ BOOST_FIXTURE_TEST_CASE(left_overs_of_a_killed_server_are_gone, DrainLab) {
   BOOST_TEST(fs::exists(home + "/d/.g.forebay-fedcba9876543210"));
 }
 
+BOOST_FIXTURE_TEST_CASE(left_overs_of_what_was_removed_since_are_gone, DrainLab) {
+  fs::create_directories(home + "/d.tmp");
+  std::ofstream(home + "/d.tmp/.a.forebay-" + options.tag) << "half";
+  make_directory("d.tmp");
+  write("d.tmp/a", "a");
+  rename("d.tmp", "d");
+  remove("d/a");
+  start();
+  BOOST_REQUIRE(drained());
+  is_the_same();
+}
+
 BOOST_FIXTURE_TEST_CASE(names_that_were_exchanged_are_exchanged_at_the_destination, DrainLab) {
   start();
   make_directory("d");
