@@ -114,6 +114,10 @@ std::vector<CheckpointName> Drainer::Impl::names(std::size_t durable_max) const 
     name.seq = mark.at.seq;
     name.time_ns = mark.time_ns;
     name.removal = mark.removal;
+    const bool waits = mark.phase == DrainMark::Phase::waiting || mark.phase == DrainMark::Phase::ready;
+    const bool failing = mark.tries > 0 && !mark.reason.empty() &&
+                         !(mark.needs_copy() && mark.phase == DrainMark::Phase::ready);
+    name.moving = !mark.lost && !mark.open && (!waits || failing);
     const bool moves = mark.phase != DrainMark::Phase::waiting && mark.needs_copy();
     name.state = mark.lost                                ? CheckpointState::lost
                  : mark.open                              ? CheckpointState::writing

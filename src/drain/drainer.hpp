@@ -40,6 +40,7 @@ struct CheckpointName {
   std::uint64_t seq = 0;
   std::uint64_t time_ns = 0;  // of its mark, CLOCK_REALTIME
   bool removal = false;
+  bool moving = false;  // something is done about it now, or is tried again: it does not only wait for others
 };
 
 // Thread-safe. Its callbacks run on its threads, and publish_now() waits for these: who calls that holds

@@ -162,6 +162,8 @@ Result<nlohmann::json> CheckpointQuestions::drain_part(bool hasten, const std::v
   std::uint64_t left = 0;
   std::uint64_t waiting = 0;
   std::uint64_t failed = 0;
+  std::uint64_t moving = 0;
+  std::uint64_t lost = 0;
   std::string reason;
   nlohmann::json not_durable = nlohmann::json::array();
   checkpoints_.for_each([&](CheckpointMount& mount) {
@@ -187,6 +189,8 @@ Result<nlohmann::json> CheckpointQuestions::drain_part(bool hasten, const std::v
       }
       ++left;
       waiting += name.state == CheckpointState::writing || name.state == CheckpointState::lost ? 0 : 1;
+      moving += name.moving ? 1 : 0;
+      lost += name.state == CheckpointState::lost ? 1 : 0;
       if (name.state == CheckpointState::failed) {
         ++failed;
         reason = name.reason;
@@ -205,6 +209,8 @@ Result<nlohmann::json> CheckpointQuestions::drain_part(bool hasten, const std::v
                         {"left", left},
                         {"waiting", waiting},
                         {"failed", failed},
+                        {"moving", moving},
+                        {"lost", lost},
                         {"reason", json_text_of_bytes(reason)},
                         {"not_durable", std::move(not_durable)}};
 }
@@ -215,8 +221,14 @@ Result<nlohmann::json> CheckpointQuestions::look(bool hasten, const std::vector<
     texts.push_back(json_text_of_bytes(path));
   }
   FOREBAY_ASSIGN(parts, ask_peers(transport_, {{"op", "drain"}, {"hasten", hasten}, {"paths", texts}}));
-  nlohmann::json total =
-      sums(parts, {"files", "bytes", "durable_files", "durable_bytes", "left", "waiting", "failed"});
+  nlohmann::json total = sums(parts, {"files", "bytes", "durable_files", "durable_bytes", "left", "waiting",
+                                      "failed", "moving", "lost"});
+  const auto count = [&total](const char* field) { return total[field].get<std::uint64_t>(); };
+  if (held_back_.is_all(texts.dump(),
+                        {count("lost"), count("waiting"), count("moving"), count("durable_files")},
+                        HeldBack::Clock::now())) {
+    total["waiting"] = 0;
+  }
   total["reason"] = "";
   total["not_durable"] = nlohmann::json::array();
   for (const auto& part : parts) {

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/checkpoint_service.hpp"
+#include "server/held_back.hpp"
 #include "transport/peer_transport.hpp"
 
 namespace forebay {
@@ -31,7 +32,8 @@ class CheckpointQuestions {
   Result<nlohmann::json> list();
   Result<nlohmann::json> drain(const nlohmann::json& question, const std::vector<std::string>& paths);
   // One look at what is left, without settling time from now on where `hasten`: the answer to "drain" besides
-  // "id" and "finished", and "waiting": what is left and no program has open. Blocks.
+  // "id" and "finished", and "waiting": what is left, no program has open and
+  // something lost does not hold back. Blocks.
   Result<nlohmann::json> look(bool hasten, const std::vector<std::string>& paths);
 
   // This node's part of it; "checkpoints" and "drain".
@@ -45,6 +47,7 @@ class CheckpointQuestions {
 
   CheckpointService& checkpoints_;
   PeerTransport& transport_;
+  HeldBack held_back_;
   std::atomic<std::uint64_t> next_{1};
 };
 

@@ -112,12 +112,12 @@ def play_cut(options, work, plan, boots):
         time.sleep(plan.jitter_s)
         said = fs.cut(plan.survivors)
         sure = reporter.sure_acts
-        acts = lab.acts()
         reporter.over = True
         lab.kill_all()
         for thread in [*writers, reporter]:
             thread.join(90)
-        # What came behind the cut was done by nobody, if power had really failed.
+        # Writers whose power did not fail went on until now; the others met errors.
+        acts = lab.acts()
         before = [act for act in acts if act["act"] not in ("error", "refused")]
         reported = checkpoint_verdict.Paths(before[:sure]).done
 

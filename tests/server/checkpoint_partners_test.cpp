@@ -130,6 +130,32 @@ BOOST_AUTO_TEST_CASE(after_another_boot_content_is_drained_only_as_it_was_sealed
   BOOST_TEST(!fs::exists(base + "/dest/lost"));
 }
 
+BOOST_AUTO_TEST_CASE(a_drain_ends_where_all_that_is_left_waits_for_something_lost) {
+  settings.partners = 0;
+  destination_fails(true);
+  {
+    const auto job = start(2);
+    const CheckpointProgram a(*job, 0);
+    const CheckpointProgram b(*job, 1);
+    a.write("lost", "nowhere else");
+    a.write("marker", "of what is lost");
+    b.write("another", "waits as well");
+    BOOST_TEST(job->stop() == 0);
+    std::ofstream(a.tree("lost")) << "garbage";
+    boot_again(a);
+  }
+  destination_fails(false);
+  const auto job = start(2);
+  nlohmann::json left;
+  BOOST_TEST(becomes([&] {
+    left = question(*job, 1, {{"op", "drain"}});
+    return left["finished"] == true;
+  }));
+  BOOST_TEST(left["left"].get<std::uint64_t>() >= 2u, left.dump());
+  BOOST_TEST(!fs::exists(base + "/dest/lost"));
+  BOOST_TEST(!fs::exists(base + "/dest/marker"));
+}
+
 BOOST_AUTO_TEST_CASE(fsync_returns_when_the_partner_has_what_is_written_and_fails_where_there_is_none) {
   destination_fails(true);
   settings.fsync = FsyncMode::partner;
