@@ -36,6 +36,11 @@ void CheckpointLedger::take(const JournalEntry& entry) {
     case JournalKind::booted:
       booted_ = entry;
       return;
+    case JournalKind::published:
+    case JournalKind::dropped:
+      // At a start: where the destination has what was renamed follows from the renames that are pending.
+      unmark(entry.path, entry.about);
+      return;
     default:
       return;
   }

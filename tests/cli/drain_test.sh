@@ -51,9 +51,10 @@ says "three nodes" "$scratch/r.json" '"not_durable_files": 0'
 echo "== another mount, the command's own exit code, and what was there before"
 rm -rf "$scratch/together" && mkdir "$scratch/together"
 expect 7 "a mount elsewhere" "$forebay" run --nodes 3 --per-node --checkpoint "$scratch/dest=/forebay-none/ckpt" -- \
-  bash -c 'cd /forebay-none/ckpt && cmp step-3/rank0 "$1/step-3/rank0" && echo $FOREBAY_NODE > later.$FOREBAY_NODE && rm step-1/link$FOREBAY_NODE && exit 7' \
-  sh "$scratch/expected"
-rm "$scratch"/expected/step-1/link*
+  bash -c 'cd /forebay-none/ckpt && cmp step-3/rank0 "$1/step-3/rank0" && echo $FOREBAY_NODE > later.$FOREBAY_NODE &&
+    rm step-1/link$FOREBAY_NODE && rm -r whole.$FOREBAY_NODE && : > "$2/over.$FOREBAY_NODE"
+    for _ in $(seq 600); do [ "$(ls "$2" | grep -c over)" != 3 ] || exit 7; sleep 0.05; done' sh "$scratch/expected" "$scratch/together"
+rm -r "$scratch"/expected/step-1/link* "$scratch"/expected/whole.*
 for node in 0 1 2; do echo $node > "$scratch/expected/later.$node"; done
 same_trees "a mount elsewhere" "$scratch/expected" "$scratch/dest"
 

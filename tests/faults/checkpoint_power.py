@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""checkpoint_power.py [--rounds N] [--first K] [--seed S] [--keep] [--full] [--only cuts|calls]: power cuts under destinations
+"""checkpoint_power.py [--rounds N] [--first K] [--seed S] [--keep] [--full | --brief] [--only cuts|calls]: power cuts under destinations
 and buffers, and the Nth call of each kind failing there, while checkpoints are written and drained. Runs in mounts of its own,
 and in boots of its own: each cut of a buffer gives the machine another boot id. See tests/README.md."""
 import argparse
@@ -162,12 +162,13 @@ CALLS = ("fsync", "rename", "write", "fsyncdir", "create", "mkdir", "unlink", "s
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE)
 
 
-def numbers(full):
-    """1, 2, 3, ... or, where time is short, 1, 2, 3, 5, 9, 17, ..."""
+def numbers(options):
+    """1, 2, 3, ... or, where time is short, 1, 2, 3, 5, 9, 17, ...; or one alone."""
     number = 1
-    while True:
+    while not options.brief:
         yield number
-        number = number + 1 if full or number < 3 else 2 * number - 1
+        number = number + 1 if options.full or number < 3 else 2 * number - 1
+    yield 2
 
 
 def play_calls(options, work):
@@ -181,7 +182,7 @@ def play_calls(options, work):
         lab.start_idle()
         for call in CALLS if options.full else CALLS[:6]:
             injected_ever = False
-            for number in numbers(options.full):
+            for number in numbers(options):
                 rounds += 1
                 error = ERRORS[rounds % len(ERRORS)]
                 begin, name = len(lab.acts()), f"{call}{number}"
@@ -200,7 +201,8 @@ def play_calls(options, work):
                 if injected == 0:
                     break
                 injected_ever = True
-            print(f"destination: {call} failed at each of 1 to {number - 1}" if injected_ever else f"no {call} was made", flush=True)
+            print(f"destination: {call} failed at each of 1 to {number - 1}" if injected_ever and not options.brief else
+                  f"destination: {call} no. {number} failed" if injected_ever else f"no {call} was made", flush=True)
             if not injected_ever and call in ("fsync", "rename", "write", "fsyncdir"):
                 failed.append(f"no {call}")
         failed += play_for_good(lab, fs)
@@ -245,6 +247,7 @@ def main():
     parser.add_argument("--seed", default=str(int.from_bytes(os.urandom(4), "little")))
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--brief", action="store_true")
     parser.add_argument("--only", choices=("cuts", "calls"))
     options = parser.parse_args()
     options.build, options.source = os.environ["FOREBAY_BUILD"], os.environ["FOREBAY_SOURCE"]

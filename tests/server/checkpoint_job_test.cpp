@@ -140,6 +140,24 @@ BOOST_AUTO_TEST_CASE(a_drain_that_is_over_means_that_all_is_at_the_destination) 
   BOOST_TEST(answer["not_durable"][0]["state"] == "writing");
 }
 
+BOOST_AUTO_TEST_CASE(a_directory_that_an_earlier_run_renamed_is_listed_under_its_name) {
+  {
+    const auto job = start(1);
+    const CheckpointProgram a(*job, 0);
+    a.make_directory("tmp");
+    a.write("tmp/file", "of the earlier run");
+    a.rename("tmp", "final");
+    BOOST_TEST(becomes([&] { return question(*job, 0, {{"op", "drain"}})["left"] == 0; }));
+    BOOST_TEST(job->stop() == 0);
+  }
+  const auto job = start(1);
+  const CheckpointProgram a(*job, 0);
+  BOOST_TEST((a.read("final/file") == "of the earlier run"));
+  a.remove("final/file");
+  a.remove("final");
+  BOOST_TEST(becomes([&] { return !fs::exists(base + "/dest/final"); }));
+}
+
 BOOST_AUTO_TEST_CASE(a_later_run_finishes_what_was_left_and_then_sees_the_destination) {
   {
     const auto job = start(1);
