@@ -5,9 +5,9 @@
 namespace forebay {
 
 std::span<const std::string_view> store_setting_names() {
-  static constexpr std::array<std::string_view, 10> kNames = {
+  static constexpr std::array<std::string_view, 11> kNames = {
       "s3-endpoint",    "s3-region", "s3-profile",      "s3-addressing",      "anonymous",
-      "requester-pays", "ca-file",   "origin-deadline", "origin-connections", "origin-requests"};
+      "requester-pays", "ca-file",   "origin-deadline", "origin-connections", "origin-requests", "changed-objects"};
   return kNames;
 }
 

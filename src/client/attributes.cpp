@@ -3,8 +3,11 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "client/changed_object.hpp"
 #include "client/place_path.hpp"
+#include "client/store_descriptor.hpp"
 #include "client/system_call.hpp"
+#include "shared/seal.hpp"
 
 namespace forebay {
 namespace {
@@ -44,6 +47,12 @@ int64_t ns_of(const struct timespec& at) {
   return at.tv_sec * kNsPerS + at.tv_nsec;
 }
 
+void set_version(const ChangedObject& version, struct stat* into) {
+  into->st_size = static_cast<off_t>(version.size);
+  into->st_blocks = static_cast<blkcnt_t>(version.blocks);
+  into->st_atim = into->st_mtim = into->st_ctim = timespec_of(version.mtime_ns);
+}
+
 }  // namespace
 
 void fill_stat(const MappedSession& session, Place place, struct stat* into) {
@@ -64,6 +73,10 @@ void fill_stat(const MappedSession& session, Place place, struct stat* into) {
   into->st_atim = timespec_of(entry.atime_ns);
   into->st_mtim = timespec_of(entry.mtime_ns);
   into->st_ctim = timespec_of(entry.ctime_ns);
+  ChangedObject now;
+  if (is_changed(session, place) && find_changed(session, place, &now)) {
+    set_version(now, into);
+  }
 }
 
 void fill_statx(const MappedSession& session, Place place, struct statx* into) {
@@ -87,6 +100,12 @@ void fill_statx(const MappedSession& session, Place place, struct statx* into) {
   into->stx_mtime = statx_time_of(entry.mtime_ns);
   into->stx_dev_major = major(file_system.device);
   into->stx_dev_minor = minor(file_system.device);
+  ChangedObject now;
+  if (is_changed(session, place) && find_changed(session, place, &now)) {
+    into->stx_size = now.size;
+    into->stx_blocks = now.blocks;
+    into->stx_atime = into->stx_mtime = into->stx_ctime = statx_time_of(now.mtime_ns);
+  }
 }
 
 void fill_statfs(const MappedSession& session, Place place, struct statfs* into) {
@@ -134,13 +153,23 @@ void fill_stat_of_open(const MappedSession& session, Place place, struct stat* i
       return;
     }
   }
+  const struct stat kernels = *into;
   fill_stat(session, place, into);
+  if (!is_changed(session, place)) {
+    return;
+  }
+  // Of which version it is, its seal says; of one between the first and the last, only its size is known.
+  const CatalogEntry& entry = session.entry_of(place);
+  if (has_seal(kernels, identity_of(entry)) || may_be_store_descriptor(kernels)) {
+    set_version({0, 0, {}, entry.size, entry.blocks, entry.mtime_ns, 0}, into);
+  }
+  into->st_size = kernels.st_size;
 }
 
-void fill_statx_of_open(const MappedSession& session, Place place, struct statx* into) {
+void fill_statx_of_open(const MappedSession& session, Place place, int fd, struct statx* into) {
   fill_statx(session, place, into);
-  if (session.left_to_origin(place)) {
-    struct stat info;
+  struct stat info;
+  if (session.left_to_origin(place) && sys::fstat(fd, &info) == 0) {
     fill_stat_of_open(session, place, &info);
     into->stx_mode = static_cast<uint16_t>(info.st_mode);
     into->stx_nlink = static_cast<uint32_t>(info.st_nlink);

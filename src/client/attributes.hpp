@@ -15,10 +15,10 @@ void fill_statx(const MappedSession& session, Place place, struct statx* into);
 void fill_statfs(const MappedSession& session, Place place, struct statfs* into);
 void fill_statvfs(const MappedSession& session, Place place, struct statvfs* into);
 
-// The attributes of an open descriptor of ours. What has changed at the origin since without changing the
-// object's version (its mode, its links) is asked there; the bytes of an older version keep the catalog's
-// attributes.
+// The attributes of an open descriptor of ours, of which the kernel's are in `into`. What has changed at the
+// origin since without changing the object's version (its mode, its links) is asked there; the bytes of an
+// older version keep the catalog's attributes.
 void fill_stat_of_open(const MappedSession& session, Place place, struct stat* into);
-void fill_statx_of_open(const MappedSession& session, Place place, struct statx* into);
+void fill_statx_of_open(const MappedSession& session, Place place, int fd, struct statx* into);
 
 }  // namespace forebay

@@ -82,7 +82,7 @@ int forebay_fetch(const char* path) {
     return -EAGAIN;
   }
   forebay::sys::close(opened.fd);
-  return 0;
+  return opened.partial ? -EAGAIN : 0;
 }
 
 int forebay_get_counters(struct forebay_counters* into) {

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "client/changed_object.hpp"
 #include "client/descriptor_path.hpp"
+#include "client/store_descriptor.hpp"
 #include "client/system_call.hpp"
 
 namespace forebay {
@@ -49,6 +51,13 @@ bool place_of_buffer_file(const MappedSession& session, const char* path, Place*
       return true;
     }
   }
+  for (uint32_t k = 0; k < session.dataset_count; ++k) {  // Of a version that came after the catalog's.
+    const uint32_t found = session.datasets[k].catalog.find_object(identity.path);
+    if (found != kNoEntry && is_changed(session, {k, found})) {
+      *place = Place{k, found};
+      return true;
+    }
+  }
   return false;
 }
 
@@ -84,6 +93,11 @@ Described describe(const MappedSession& session, int fd, const struct stat& info
   const bool object = may_be_object(session, info);
   const bool directory = may_be_directory(session, info);
   const Described foreign = {DescriptorKind::foreign, {0, kNoEntry}};
+  if (may_be_store_descriptor(info)) {
+    Place found;
+    return place_of_store_descriptor(session, fd, &found) ? Described{DescriptorKind::object, found}
+                                                          : foreign;
+  }
   if (!object && !directory) {
     return foreign;
   }

@@ -10,6 +10,7 @@
 
 #include "client/mapped_session.hpp"
 #include "client/place_path.hpp"
+#include "client/store_descriptor.hpp"
 
 namespace forebay {
 
@@ -32,8 +33,9 @@ struct Described {
 };
 // Whether `info`, the kernel's fstat, may be that of a file or directory of ours: false of nearly all others.
 inline bool may_be_object(const MappedSession& session, const struct stat& info) {
-  return (info.st_mode & 07777) == kBufferFileMode && S_ISREG(info.st_mode) &&
-         info.st_dev == session.control->buffer_device;
+  return ((info.st_mode & 07777) == kBufferFileMode && S_ISREG(info.st_mode) &&
+          info.st_dev == session.control->buffer_device) ||
+         may_be_store_descriptor(info);
 }
 inline bool may_be_directory(const MappedSession& session, const struct stat& info) {
   return S_ISDIR(info.st_mode) && info.st_dev == session.control->tree_device;

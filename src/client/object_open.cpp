@@ -3,8 +3,11 @@
 #include <errno.h>
 
 #include "client/buffer_path.hpp"
+#include "client/changed_object.hpp"
 #include "client/descriptor_hints.hpp"
+#include "client/partial_hints.hpp"
 #include "client/server_request.hpp"
+#include "client/store_descriptor.hpp"
 #include "shared/seal.hpp"
 
 namespace forebay {
@@ -16,10 +19,9 @@ constexpr int kStatusFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 // How often an object is looked for that is evicted and brought in again meanwhile.
 constexpr int kLooks = 3;
 
-int open_in_buffer(const MappedSession& session, Place place, int flags) {
-  const MappedDataset& dataset = session.dataset_of(place);
+int open_in_buffer(const MappedSession& session, const Identity& identity, int flags) {
   BufferPath path;
-  write_buffer_path(session, identity_of(dataset.catalog.entry(session.state_entry(place))), false, &path);
+  write_buffer_path(session, identity, false, &path);
   return sys::openat(AT_FDCWD, path.text, flags & ~(O_CREAT | O_EXCL));
 }
 
@@ -41,7 +43,7 @@ InBuffer find_in_buffer(const MappedSession& session, Place place, int flags) {
     if (inode == 0) {
       break;
     }
-    const int fd = open_in_buffer(session, place, flags);
+    const int fd = open_in_buffer(session, identity_of(entry), flags);
     if (fd == -EMFILE || fd == -ENFILE) {
       return {-1, -fd, false};
     }
@@ -58,6 +60,11 @@ InBuffer find_in_buffer(const MappedSession& session, Place place, int flags) {
     }
   }
   return {-1, 0, false};
+}
+
+WantedObject as_cataloged(const MappedSession& session, Place place) {
+  const CatalogEntry& entry = session.dataset_of(place).catalog.entry(session.state_entry(place));
+  return {place, identity_of(entry), entry.size};
 }
 
 // The received descriptor as the caller's open would have made it: the lowest number, its flags.
@@ -91,13 +98,12 @@ Opened use_origin(const MappedSession& session, Place place, uint64_t ClientCoun
   return {-1, origin_path(session, place, path)};
 }
 
-// Larger than is brought as a whole, or with stripes that no node keeps. Only a POSIX origin has descriptors
-// for what is not here; 0 says nothing.
+// Larger than is brought as a whole, or with stripes that no node keeps; 0 says nothing.
 bool is_read_by_stripe(const MappedSession& session, Place place) {
   const MappedDataset& dataset = session.dataset_of(place);
   const CatalogEntry& entry = dataset.catalog.entry(session.state_entry(place));
   const uint64_t whole_max = session.control->materialise_max_bytes;
-  if (!dataset.origin_is_posix || whole_max == 0) {
+  if (whole_max == 0) {
     return false;
   }
   if (entry.size > whole_max) {
@@ -112,8 +118,18 @@ bool is_read_by_stripe(const MappedSession& session, Place place) {
   return false;
 }
 
-// The origin's own descriptor: whatever reads it without our hooks reads the right bytes.
+// The origin's own descriptor: whatever reads it without our hooks reads the right bytes. A store's: whatever
+// does fails.
 Opened open_by_stripe(const MappedSession& session, Place place, int flags, PathText* path) {
+  if (!session.dataset_of(place).origin_is_posix) {
+    const int fd = make_store_descriptor(session, place, flags);
+    if (fd < 0) {
+      return {-1, -fd};
+    }
+    count(session.counters().partial_opens);
+    note_partial(session, fd, place);
+    return {fd, 0, true};
+  }
   if ((flags & O_DIRECT) != 0) {
     return use_origin(session, place, &ClientCounters::bypassed, path);
   }
@@ -134,7 +150,7 @@ Brought bring(const MappedSession& session, Place place, int flags, uint32_t req
   if (!server_answers(session)) {
     return {-1, EIO};
   }
-  const Materialised materialised = request_object(session, place, request_flags);
+  const Materialised materialised = request_object(session, as_cataloged(session, place), request_flags);
   if (materialised.fd < 0) {
     return {-1, materialised.error != 0 ? materialised.error : EIO, materialised.lacks_room};
   }
@@ -157,6 +173,47 @@ Brought bring(const MappedSession& session, Place place, int flags, uint32_t req
 // open_when_room() asks after 10, 20, 40, ... ms and gives up after 0.63 s.
 constexpr int kLongestPauseMs = 320;
 
+// What a store's object is now that changed: as it is in the buffer, or brought there as a whole.
+Opened open_changed(const MappedSession& session, Place place, int flags) {
+  int refusal = ESTALE;
+  for (int look = 0; look < kLooks; ++look) {  // Again when it is another version meanwhile.
+    ChangedObject now;
+    if (!find_changed(session, place, &now)) {
+      return {-1, refusal};
+    }
+    int fd = open_in_buffer(session, now.identity, flags);
+    struct stat info;
+    if (fd >= 0 && (sys::fstat(fd, &info) != 0 || info.st_dev != session.control->buffer_device ||
+                    !is_published_file(info, now.identity, now.size))) {
+      sys::close(fd);
+      fd = -EIO;
+    }
+    if (fd == -EMFILE || fd == -ENFILE) {
+      return {-1, -fd};
+    }
+    if (fd >= 0) {
+      count(session.counters().opens_local);
+      return {fd, 0};
+    }
+    const Materialised brought = server_answers(session)
+                                     ? request_object(session, {place, now.identity, now.size}, 0)
+                                     : Materialised{-1, HitKind::origin, EIO};
+    if (brought.fd >= 0 && (flags & O_PATH) != 0) {
+      sys::close(brought.fd);
+      continue;  // It is in the buffer now.
+    }
+    if (brought.fd >= 0) {
+      fd = adopt(brought.fd, flags);
+      if (fd >= 0) {
+        count_hit(session, brought.hit);
+      }
+      return {fd, fd < 0 ? -fd : 0};
+    }
+    refusal = brought.error;
+  }
+  return {-1, refusal};
+}
+
 }  // namespace
 
 bool fits_nowhere(const MappedSession& session, Place place) {
@@ -172,15 +229,23 @@ bool fits_nowhere(const MappedSession& session, Place place) {
   return true;
 }
 
+// A store's object is brought all the same, to go again.
+static bool is_origins_alone(const MappedSession& session, Place place) {
+  return session.dataset_of(place).origin_is_posix && fits_nowhere(session, place);
+}
+
 int open_whole(const MappedSession& session, Place place) {
   const InBuffer here = find_in_buffer(session, place, O_RDONLY | O_CLOEXEC);
-  if (here.fd >= 0 || fits_nowhere(session, place) || !server_answers(session)) {
+  if (here.fd >= 0 || is_origins_alone(session, place) || !server_answers(session)) {
     return here.fd;
   }
-  return request_object(session, place, here.damaged ? kMaterialiseDamaged : 0).fd;
+  return request_object(session, as_cataloged(session, place), here.damaged ? kMaterialiseDamaged : 0).fd;
 }
 
 Opened open_object(const MappedSession& session, Place place, int flags, PathText* path) {
+  if (is_changed(session, place)) {
+    return open_changed(session, place, flags);
+  }
   const InBuffer here = find_in_buffer(session, place, flags);
   if (here.error != 0) {
     return {-1, here.error};
@@ -193,7 +258,7 @@ Opened open_object(const MappedSession& session, Place place, int flags, PathTex
   if (here.damaged) {
     count(session.counters().damaged);
   }
-  if (fits_nowhere(session, place)) {
+  if (is_origins_alone(session, place)) {
     return use_origin(session, place, &ClientCounters::bypassed, path);
   }
   if (!here.damaged && (flags & O_PATH) == 0 && is_read_by_stripe(session, place)) {
@@ -203,11 +268,8 @@ Opened open_object(const MappedSession& session, Place place, int flags, PathTex
   if (brought.fd >= 0) {
     return {brought.fd, 0};
   }
-  if (brought.lacks_room && !session.dataset_of(place).origin_is_posix) {
-    const int fd = open_when_room(session, place, flags);
-    if (fd >= 0) {
-      return {fd, 0};
-    }
+  if (is_changed(session, place)) {  // Which was found out just now.
+    return open_changed(session, place, flags);
   }
   Opened opened = use_origin(session, place, &ClientCounters::failures, path, brought.refusal);
   opened.lacks_room = brought.lacks_room;

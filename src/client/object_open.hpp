@@ -9,7 +9,7 @@ namespace forebay {
 struct Opened {
   int fd;  // -1: open `path` of the origin instead, or fail with `error` if that is not 0.
   int error;
-  bool partial = false;     // The origin's descriptor is to be noted (partial_hints.hpp).
+  bool partial = false;     // Read by stripe: without `fd`, the origin's descriptor is to be noted (partial_hints.hpp).
   bool lacks_room = false;  // Other nodes have it; here is no room for it now. See open_when_room().
 };
 

@@ -20,6 +20,7 @@ constexpr uint32_t kReadAhead = 4;
 constexpr uint64_t kRunIsSequential = 2;
 // Between two looks at a stripe's word; far less than may be read within kPartialReadNsMax.
 constexpr size_t kReadOnceMax = 4 << 20;
+constexpr int kStoreAttempts = 20;
 constexpr size_t kKernelReadMax = 0x7ffff000;
 constexpr int kPiecesAtOnce = 16;
 
@@ -114,6 +115,7 @@ bool PartialFile::find(int fd) {
   size_ = entry.size;
   stripe_bytes_ = dataset.catalog.header().stripe_bytes;
   first_stripe_ = entry.first;
+  of_store_ = !dataset.origin_is_posix;
   return true;
 }
 
@@ -124,6 +126,9 @@ ssize_t PartialFile::read_at(void* into, size_t bytes, uint64_t offset) const {
 
 ssize_t PartialFile::read_at(const struct iovec* pieces, int count, uint64_t offset) const {
   const ssize_t wanted = bytes_of_pieces(pieces, count);
+  if (of_store_ && (wanted <= 0 || offset >= size_)) {
+    return wanted < 0 ? -EINVAL : 0;
+  }
   if (wanted <= 0 || offset >= size_) {
     return preadv(fd_, pieces, count, offset);
   }
@@ -137,9 +142,16 @@ ssize_t PartialFile::read_at(const struct iovec* pieces, int count, uint64_t off
     const uint64_t stripe_left = stripe_bytes_ - at % stripe_bytes_;
     size_t step = bytes - done < kReadOnceMax ? bytes - done : kReadOnceMax;
     step = step < stripe_left ? step : stripe_left;
-    const size_t here = read_stripe(pieces, count, done, step, at);
+    int error = 0;
+    const size_t here = read_stripe(pieces, count, done, step, at, &error);
     from_buffer += here;
     done += here;
+    if (here < step && of_store_) {  // There is nothing else to read.
+      if (done == 0) {
+        return error != 0 ? -error : -EIO;
+      }
+      break;
+    }
     if (here < step) {
       const ssize_t native = read_pieces(fd_, pieces, count, done, step - here, at + here);
       if (native < 0 && done == 0) {
@@ -155,27 +167,34 @@ ssize_t PartialFile::read_at(const struct iovec* pieces, int count, uint64_t off
   return static_cast<ssize_t>(done);
 }
 
-// Of one stripe, what the buffer gives: all of it, or less when it cannot be had.
+// Of one stripe, what the buffer gives: all of it, or less when it cannot be had; `error` may say why.
 size_t PartialFile::read_stripe(const struct iovec* pieces, int count, size_t from, size_t bytes,
-                                uint64_t offset) const {
+                                uint64_t offset, int* error) const {
   const auto number = static_cast<uint32_t>(offset / stripe_bytes_);
   const uint32_t stripe = first_stripe_ + number;
   const StateView& state = session_->dataset_of(place_).state;
-  // A second time when it went while it was read.
-  for (int attempt = 0; attempt < 2; ++attempt) {
+  // Again when it went while it was read: a store's for longer, as it is to be had nowhere else.
+  const int attempts = of_store_ ? kStoreAttempts : 2;
+  for (int attempt = 0; attempt < attempts; ++attempt) {
     uint32_t word = state.stripe_word(stripe);
     if (StateView::phase_of(word) != StripePhase::present) {
-      if (!bring(number)) {
+      if (!bring(number, error)) {
         return 0;
       }
       word = state.stripe_word(stripe);
     }
     const uint64_t begun_ns = sys::monotonic_ns();
     const sys::Descriptor buffer(open_in_buffer());
+    if (!buffer.valid() && of_store_ && !state.still_present(stripe, word)) {
+      continue;
+    }
     if (!buffer.valid()) {
       return 0;
     }
     const ssize_t got = read_pieces(buffer.get(), pieces, count, from, bytes, offset);
+    if (got < 0) {
+      *error = static_cast<int>(-got);
+    }
     if (state.still_present(stripe, word) && sys::monotonic_ns() - begun_ns < kPartialReadNsMax) {
       return got > 0 ? static_cast<size_t>(got) : 0;
     }
@@ -202,7 +221,13 @@ int PartialFile::open_in_buffer() const {
 }
 
 // Makes a stripe present, if the server can.
-bool PartialFile::bring(uint32_t number) const {
+bool PartialFile::bring(uint32_t number, int* error) const {
+  bool done = false;
+  const uint32_t read_ahead = load(hint_->run) >= kRunIsSequential ? kReadAhead : 0;
+  if (of_store_) {
+    ask(number, read_ahead, &done, error);
+    return done;
+  }
   const StateView& state = session_->dataset_of(place_).state;
   if (state.owner(first_stripe_ + number) == kNoOwner) {
     return false;
@@ -215,16 +240,15 @@ bool PartialFile::bring(uint32_t number) const {
     store(hint_->quiet_until_ns, now + kQuietAfterRefusalNs);
     return false;
   }
-  bool done = false;
-  ask(number, load(hint_->run) >= kRunIsSequential ? kReadAhead : 0, &done);
+  ask(number, read_ahead, &done, error);
   return done;
 }
 
-void PartialFile::ask(uint32_t number, uint32_t read_ahead, bool* done) const {
+void PartialFile::ask(uint32_t number, uint32_t read_ahead, bool* done, int* error) const {
   if (!server_answers(*session_)) {
     return;
   }
-  const StripeAnswer answer = request_stripe(*session_, place_, number, read_ahead);
+  const StripeAnswer answer = request_stripe(*session_, place_, number, read_ahead, error);
   const uint64_t now = sys::monotonic_ns();
   *done = answer == StripeAnswer::present;
   store(hint_->asked, uint64_t{number} + 1);
@@ -251,10 +275,11 @@ void PartialFile::look_ahead(uint64_t offset, uint64_t bytes) const {
   const uint32_t next = first_stripe_ + number + 1;
   // An absent stripe is asked for anyway, and those behind it with it.
   if (state.phase(first_stripe_ + number) == StripePhase::present &&
-      state.phase(next) == StripePhase::absent && state.owner(next) != kNoOwner &&
+      state.phase(next) == StripePhase::absent && (of_store_ || state.owner(next) != kNoOwner) &&
       sys::monotonic_ns() >= load(hint_->quiet_until_ns)) {
     bool done = false;
-    ask(number, kReadAhead, &done);
+    int error = 0;
+    ask(number, kReadAhead, &done, &error);
   }
 }
 
@@ -288,6 +313,9 @@ ssize_t PartialFile::read_on(const struct iovec* pieces, int count) const {
   const ssize_t wanted = bytes_of_pieces(pieces, count);
   uint64_t offset = 0;
   const ssize_t taken = wanted <= 0 ? 0 : take_range(static_cast<size_t>(wanted), &offset);
+  if (taken == 0 && of_store_) {
+    return wanted < 0 ? -EINVAL : 0;
+  }
   if (taken == 0) {
     return sys::call(SYS_readv, fd_, sys::arg(pieces), count);  // Nothing, the end, or an error.
   }

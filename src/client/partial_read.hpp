@@ -1,5 +1,6 @@
 // Reading an object in partial mode: stripes that are here from the buffer, those that are not after asking
-// the server for them, and whatever does not work out from the origin's descriptor, as without forebay.
+// the server for them, and whatever does not work out from the origin's descriptor, as without forebay; of a
+// store, whose descriptor cannot be read, that is an error.
 //
 // No state but the hint; no lock, no allocation, no descriptor kept. Every byte given was read while its
 // stripe's word said present, the same before and after (shared/state_layout.hpp).
@@ -21,6 +22,7 @@ class PartialFile {
   [[nodiscard]] uint64_t size() const { return size_; }
   [[nodiscard]] const MappedSession& session() const { return *session_; }
   [[nodiscard]] Place place() const { return place_; }
+  [[nodiscard]] bool is_of_store() const { return of_store_; }
 
   // As preadv: bytes, 0 at the end, or -errno of the origin's descriptor. Gives all that was asked for but at
   // the end of the object, or when the origin's descriptor gives less.
@@ -35,10 +37,11 @@ class PartialFile {
   void give_back(size_t bytes) const;
 
  private:
-  size_t read_stripe(const struct iovec* pieces, int count, size_t from, size_t bytes, uint64_t offset) const;
-  bool bring(uint32_t number) const;
+  size_t read_stripe(const struct iovec* pieces, int count, size_t from, size_t bytes, uint64_t offset,
+                     int* error) const;
+  bool bring(uint32_t number, int* error) const;
   void look_ahead(uint64_t offset, uint64_t bytes) const;
-  void ask(uint32_t number, uint32_t read_ahead, bool* done) const;
+  void ask(uint32_t number, uint32_t read_ahead, bool* done, int* error) const;
   int open_in_buffer() const;
 
   const MappedSession* session_ = nullptr;
@@ -48,6 +51,7 @@ class PartialFile {
   uint64_t size_ = 0;
   uint64_t stripe_bytes_ = 0;
   uint32_t first_stripe_ = 0;
+  bool of_store_ = false;
 };
 
 // Of such pieces, how many bytes; -1 when the kernel would refuse them.

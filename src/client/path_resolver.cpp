@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "client/caller_memory.hpp"
+#include "client/changed_object.hpp"
 #include "client/checkpoint_path.hpp"
 #include "client/checkpoint_walk.hpp"
 #include "client/descriptor_hints.hpp"
@@ -156,6 +157,8 @@ class Walk {
   Outcome leave_to_origin(Place holder, uint32_t entry, const char* rest);
   bool through_descriptor(const char* path, Outcome* outcome);
   bool direct(Place root, const char* rest, Outcome* outcome);
+  bool is_origins(Place place) const;
+  Outcome settle_without_origin(Place place);
   bool may_search_above(Place place) const;
   Outcome components(Place at, const char* rest);
   const MountName* mount_at(Place directory, const char* name, size_t bytes) const;
@@ -178,24 +181,46 @@ Outcome Walk::settle(Place place) {
   into_->dataset = place.dataset;
   into_->entry = place.entry;
   into_->directory = place.entry == 0 ? kNoEntry : session_.entry_of(place).parent;
-  if (!session_.left_to_origin(place)) {
+  if (!is_origins(place)) {
     return into_->outcome = Outcome::entry;
   }
   if (!session_.dataset_of(place).origin_is_posix) {
-    return fail(EIO);
+    return settle_without_origin(place);
   }
   const int error = origin_path(session_, place, &into_->path);
   return error != 0 ? fail(error) : into_->outcome = Outcome::origin;
+}
+
+// Whether the origin has to say what `place` is now. A directory of a store stays what it was: nobody could
+// list it otherwise, and what is in it is judged by itself.
+bool Walk::is_origins(Place place) const {
+  const CatalogEntry& entry = session_.entry_of(place);
+  return session_.left_to_origin(place) &&
+         (session_.dataset_of(place).origin_is_posix || !CatalogView::is_directory(entry) ||
+          (entry.flags & kEntryLeftToOrigin) != 0);
+}
+
+// Of a store, which alone could say what `place` is now.
+Outcome Walk::settle_without_origin(Place place) {
+  if ((session_.entry_of(place).flags & kEntryLeftToOrigin) != 0) {
+    return fail(EIO);
+  }
+  ChangedObject now;
+  return is_changed(session_, place) && find_changed(session_, place, &now) ? into_->outcome = Outcome::entry
+                                                                            : fail(ESTALE);
 }
 
 // `rest` begins with the name of what the origin has to judge, in directory `holder`.
 Outcome Walk::leave_to_origin(Place holder, uint32_t entry, const char* rest) {
   const bool is_last = *skip_slashes(rest + component_bytes(rest)) == '\0';
   if (!session_.dataset_of(holder).origin_is_posix) {
-    if (entry != kNoEntry) {
-      return fail(EIO);
+    if (entry == kNoEntry) {
+      return fail(ENOENT, is_last ? EROFS : ENOENT);
     }
-    return fail(ENOENT, is_last ? EROFS : ENOENT);
+    into_->dataset = holder.dataset;
+    into_->entry = entry;
+    into_->directory = holder.entry;
+    return is_last ? settle_without_origin({holder.dataset, entry}) : fail(EIO);
   }
   into_->dataset = holder.dataset;
   into_->entry = is_last ? entry : kNoEntry;
@@ -322,7 +347,7 @@ Outcome Walk::components(Place at, const char* rest) {
       at = next;
       continue;
     }
-    if (session_.left_to_origin(next)) {
+    if (is_origins(next)) {
       return leave_to_origin(at, child, name);
     }
     if (CatalogView::is_symlink(entry) && (!last || follow_ == Follow::yes)) {

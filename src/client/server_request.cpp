@@ -204,11 +204,10 @@ int refusal_of(const Reply& reply) {
 }
 
 // The object's published file in the buffer, open for reading alone.
-bool is_object(const MappedSession& session, Place place, int fd) {
+bool is_object(const MappedSession& session, const WantedObject& wanted, int fd) {
   struct stat info;
   const int flags = sys::fcntl(fd, F_GETFL);
-  const CatalogEntry& entry = session.dataset_of(place).catalog.entry(session.state_entry(place));
-  return sys::fstat(fd, &info) == 0 && is_published_file(info, identity_of(entry), entry.size) &&
+  return sys::fstat(fd, &info) == 0 && is_published_file(info, wanted.identity, wanted.bytes) &&
          info.st_dev == session.control->buffer_device && flags >= 0 &&
          (flags & (O_ACCMODE | O_PATH)) == O_RDONLY;
 }
@@ -236,11 +235,11 @@ bool wait_for_server(const MappedSession& session) {
   return true;
 }
 
-Materialised request_object(const MappedSession& session, Place place, uint32_t flags) {
+Materialised request_object(const MappedSession& session, const WantedObject& wanted, uint32_t flags) {
   MaterialiseRequest request{};
   request.header = header_of(MessageKind::materialise, sizeof request);
-  request.dataset = place.dataset;
-  request.entry = session.state_entry(place);
+  request.dataset = wanted.place.dataset;
+  request.entry = session.state_entry(wanted.place);
   request.flags = flags;
   const Answer answer = ask(session, &request, sizeof request);
   if (!answer.done) {
@@ -248,7 +247,7 @@ Materialised request_object(const MappedSession& session, Place place, uint32_t 
             answer.refused && answer.reply.failed.errno_value == ENOSPC};
   }
   if (answer.fd < 0 || answer.reply.header.body_bytes != sizeof(MaterialiseReply) - sizeof(MessageHeader) ||
-      !is_object(session, place, answer.fd)) {
+      !is_object(session, wanted, answer.fd)) {
     if (answer.fd >= 0) {
       sys::close(answer.fd);
     }
@@ -257,7 +256,20 @@ Materialised request_object(const MappedSession& session, Place place, uint32_t 
   return {answer.fd, static_cast<HitKind>(answer.reply.materialise.hit), 0};
 }
 
-StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t stripe, uint32_t read_ahead) {
+bool request_changed(const MappedSession& session, Place place) {
+  ChangedQuestion question{};
+  question.header = header_of(MessageKind::changed, sizeof question);
+  question.dataset = place.dataset;
+  question.entry = session.state_entry(place);
+  const Answer answer = ask(session, &question, sizeof question);
+  if (answer.fd >= 0) {
+    sys::close(answer.fd);
+  }
+  return answer.done;
+}
+
+StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t stripe, uint32_t read_ahead,
+                            int* refusal) {
   StripeRequest request{};
   request.header = header_of(MessageKind::stripe, sizeof request);
   request.dataset = place.dataset;
@@ -268,6 +280,7 @@ StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t 
   if (answer.fd >= 0) {
     sys::close(answer.fd);
   }
+  *refusal = answer.refused ? refusal_of(answer.reply) : EIO;
   return answer.done ? StripeAnswer::present : answer.refused ? StripeAnswer::refused : StripeAnswer::silent;
 }
 

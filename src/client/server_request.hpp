@@ -21,12 +21,23 @@ struct Materialised {
   int error;  // The server's reason when it refused; EIO when it said nothing or nothing of use.
   bool lacks_room = false;  // It refused because there is no room on this node now.
 };
-// `flags`: 0 or kMaterialiseDamaged.
-Materialised request_object(const MappedSession& session, Place place, uint32_t flags);
+// `flags`: 0 or kMaterialiseDamaged. `identity` and `bytes`: of the version that must come.
+struct WantedObject {
+  Place place;
+  Identity identity;
+  uint64_t bytes;
+};
+Materialised request_object(const MappedSession& session, const WantedObject& wanted, uint32_t flags);
+
+// Of an object of a store that its catalog has another version of: whether the session says now which one is
+// read.
+bool request_changed(const MappedSession& session, Place place);
 
 // A stripe of an object, counted from 0, and soon `read_ahead` behind it.
 enum class StripeAnswer { present, refused, silent };
-StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t stripe, uint32_t read_ahead);
+// `refusal`: the server's reason where it refused.
+StripeAnswer request_stripe(const MappedSession& session, Place place, uint32_t stripe, uint32_t read_ahead,
+                            int* refusal);
 
 // Best effort: the bypass bits are set already, and take effect on this node without the server.
 void request_invalidate(const MappedSession& session, const InvalidateItem* items, uint32_t count);

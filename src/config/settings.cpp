@@ -37,6 +37,8 @@ constexpr Names<AddressingSetting, 3> kAddressings = {{{"auto", AddressingSettin
 constexpr Names<FsyncMode, 3> kFsyncModes = {
     {{"process", FsyncMode::process}, {"partner", FsyncMode::partner}, {"durable", FsyncMode::durable}}};
 constexpr Names<FullMode, 2> kFullModes = {{{"wait", FullMode::wait}, {"direct", FullMode::direct}}};
+constexpr Names<ChangedSetting, 2> kChanged = {
+    {{"refuse", ChangedSetting::refuse}, {"reread", ChangedSetting::reread}}};
 constexpr Names<bool, 6> kSwitches = {
     {{"true", true}, {"false", false}, {"1", true}, {"0", false}, {"yes", true}, {"no", false}}};
 
@@ -193,6 +195,11 @@ const std::array kSettings = {
     Setting{"ca-file", "FILE", "trust the certificates in FILE (PEM), not the system's", false,
             [](Settings& s, Texts t) { return assign_text(s.store.ca_file, path_of(t[0])); },
             [](const Settings& s) { return json(s.store.ca_file); }},
+    Setting{"changed-objects", "WHAT",
+            "objects of a store that changed since they were listed: refuse (ESTALE), or reread, the new version "
+            "as a whole",
+            false, [](Settings& s, Texts t) { return assign_named(s.store.changed_objects, t[0], kChanged); },
+            [](const Settings& s) { return name_of(s.store.changed_objects, kChanged); }},
     Setting{"origin-deadline", "SECONDS",
             "a store that throttles or fails is waited for so long, then it is an error", false,
             [](Settings& s, Texts t) { return assign_number(s.store.deadline_s, t[0], 1); },

@@ -7,6 +7,8 @@
 
 namespace forebay {
 
+// What becomes of an object that is no longer the version that was listed.
+enum class ChangedSetting { refuse, reread };
 enum class AddressingSetting { automatic, path, virtual_host };
 
 struct StoreSettings {
@@ -16,11 +18,13 @@ struct StoreSettings {
   AddressingSetting s3_addressing = AddressingSetting::automatic;
   bool anonymous = false;
   bool requester_pays = false;
-  std::string ca_file;             // empty: the system's
+  std::string ca_file;  // empty: the system's
+  ChangedSetting changed_objects = ChangedSetting::refuse;
   std::uint32_t deadline_s = 120;  // of a request, with all its attempts
   // What the whole job may ask of a store; each process goes by its share.
   std::uint32_t connections = 0;  // at once; 0: kStoreConnectionsMax of each process
   double requests = 0;            // a second; 0: no limit
+  double bandwidth = 0;           // bytes a second; 0: no limit
 };
 
 // The most requests that one process has on their way to one dataset's store.
@@ -33,6 +37,7 @@ inline StoreSettings store_share(StoreSettings job, std::uint32_t parts) {
     job.connections = std::clamp(job.connections / parts, 1U, kStoreConnectionsMax);
   }
   job.requests /= parts;
+  job.bandwidth /= parts;
   return job;
 }
 

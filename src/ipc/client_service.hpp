@@ -30,6 +30,8 @@ class ClientService {
   // `number` and the `read_ahead` behind it count in the object, from 0.
   virtual Progress stripe(std::uint32_t dataset, std::uint32_t entry, std::uint32_t number,
                           std::uint32_t read_ahead, std::function<void(Status)> done) = 0;
+  // Of an object of a store that is not what its catalog says: ok when the session says what it is.
+  virtual void changed(std::uint32_t dataset, std::uint32_t entry, std::function<void(Status)> done) = 0;
   virtual void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) = 0;
   // Of checkpoint mounts (shared/messages.hpp); `path` has kTreePathBytesMax bytes at most and no NUL, and is
   // otherwise as the client sent it.

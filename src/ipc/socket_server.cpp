@@ -81,6 +81,7 @@ class SocketServer::Loop : public std::enable_shared_from_this<Loop> {
   bool dispatch_materialise(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
   bool dispatch_stripe(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
   bool dispatch_checkpoint(std::uint64_t id, Connection& connection, std::span<const std::byte> packet);
+  bool dispatch_changed(std::uint64_t id, std::span<const std::byte> packet);
   bool dispatch_invalidate(std::uint64_t id, std::span<const std::byte> packet);
   void send(std::uint64_t id, Connection& connection);
   void take_replies();
@@ -253,6 +254,8 @@ bool SocketServer::Loop::dispatch(std::uint64_t id, Connection& connection,
       return dispatch_materialise(id, connection, packet);
     case MessageKind::stripe:
       return dispatch_stripe(id, connection, packet);
+    case MessageKind::changed:
+      return dispatch_changed(id, packet);
     case MessageKind::invalidate:
       return dispatch_invalidate(id, packet);
     case MessageKind::checkpoint_bring:
@@ -308,6 +311,20 @@ bool SocketServer::Loop::dispatch_stripe(std::uint64_t id, Connection& connectio
         packets.push_back(status.ok() ? bare_packet(MessageKind::done) : failed_packet(status.error()));
         loop->reply(id, std::move(packets));
       });
+  return true;
+}
+
+bool SocketServer::Loop::dispatch_changed(std::uint64_t id, std::span<const std::byte> packet) {
+  ChangedQuestion question;
+  if (packet.size() != sizeof question) {
+    return false;
+  }
+  std::memcpy(&question, packet.data(), sizeof question);
+  service_.changed(question.dataset, question.entry, [loop = shared_from_this(), id](const Status& status) {
+    std::vector<OutgoingPacket> packets;
+    packets.push_back(status.ok() ? bare_packet(MessageKind::done) : failed_packet(status.error()));
+    loop->reply(id, std::move(packets));
+  });
   return true;
 }
 

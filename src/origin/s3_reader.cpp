@@ -7,6 +7,7 @@
 
 #include "common/chunk.hpp"
 #include "common/log.hpp"
+#include "origin/object_checksum.hpp"
 
 namespace forebay {
 namespace {
@@ -106,6 +107,9 @@ S3Reader::S3Reader(S3Bucket& bucket, EtagMeaning& etags, std::string key, std::u
 }
 
 Status S3Reader::read(std::uint64_t offset, std::span<std::byte> into) {
+  if (offset == 0 && into.size() == size_) {
+    return read_whole(into);
+  }
   FOREBAY_ASSIGN(encrypted, bucket_.read(key_, offset, into, etag_));
   if (encrypted) {
     encrypted_ = true;
@@ -115,8 +119,33 @@ Status S3Reader::read(std::uint64_t offset, std::span<std::byte> into) {
   return {};
 }
 
+// The one request that may bring a checksum of the whole object, which then is compared instead of an MD5.
+Status S3Reader::read_whole(std::span<std::byte> into) {
+  HttpHeaders headers;
+  FOREBAY_ASSIGN(encrypted, bucket_.read_whole(key_, into, etag_, &headers));
+  std::string_view name;
+  switch (compare_said_checksum(headers, into, &name)) {
+    case SaidChecksum::right:
+      said_ = true;
+      return {};
+    case SaidChecksum::wrong:
+      return Error{Code::corrupt,
+                   fmt::format("what came from {} is not what the store says (its {} differs)",
+                               bucket_.url_of(key_), name),
+                   EIO};
+    case SaidChecksum::none:
+      break;
+  }
+  if (encrypted) {
+    encrypted_ = true;
+  } else if (md5_) {
+    md5_->add(0, into);
+  }
+  return {};
+}
+
 Status S3Reader::verify_unchanged() {
-  if (!md5_ || encrypted_) {
+  if (!md5_ || encrypted_ || said_) {
     return {};
   }
   switch (md5_->verdict()) {

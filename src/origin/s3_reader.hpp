@@ -41,13 +41,15 @@ class S3Reader final : public OriginReader {
   S3Reader(S3Bucket& bucket, EtagMeaning& etags, std::string key, std::uint64_t size, std::string etag);
 
   Status read(std::uint64_t offset, std::span<std::byte> into) override;
-  // Each read was of the version, or failed. An object of up to OrderedChecksum::kObjectBytesMax that was
-  // read whole is compared with the MD5 that is its ETag; the first that differs is read once more, as the
-  // same bytes twice mean that the store's ETags are something else. Codes: corrupt, those of
-  // S3Bucket::read().
+  // Each read was of the version, or failed. An object that one read brought is compared with the checksum
+  // that the store says of it, if it does. An object of up to OrderedChecksum::kObjectBytesMax that was read
+  // whole is compared with the MD5 that is its ETag; the first that differs is read once more, as the same
+  // bytes twice mean that the store's ETags are something else. Codes: corrupt, those of S3Bucket::read().
   Status verify_unchanged() override;
 
  private:
+  Status read_whole(std::span<std::byte> into);
+
   S3Bucket& bucket_;
   EtagMeaning& etags_;
   const std::string key_;
@@ -55,6 +57,7 @@ class S3Reader final : public OriginReader {
   const std::string etag_;
   std::unique_ptr<OrderedChecksum> md5_;  // null: the ETag is none
   std::atomic<bool> encrypted_{false};
+  std::atomic<bool> said_{false};  // The store said a checksum, and it is right.
 };
 
 }  // namespace forebay

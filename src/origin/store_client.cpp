@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/chunk.hpp"
+
 namespace forebay {
 namespace {
 
@@ -16,12 +18,22 @@ HttpOptions options_of(const StoreSettings& settings) {
   return options;
 }
 
+// No more than get their bytes, by the bandwidth, in half of a request's deadline.
+std::uint32_t connections_of(const StoreSettings& settings) {
+  const std::uint32_t most = settings.connections == 0 ? kStoreConnectionsMax : settings.connections;
+  if (settings.bandwidth <= 0) {
+    return most;
+  }
+  const double in_time = settings.bandwidth * settings.deadline_s / 2 / static_cast<double>(kChunkBytes);
+  return in_time >= most ? most : std::max(1U, static_cast<std::uint32_t>(in_time));
+}
+
 }  // namespace
 
 StoreClient::StoreClient(const StoreSettings& settings)
-    : connections_max_(settings.connections == 0 ? kStoreConnectionsMax : settings.connections),
+    : connections_max_(connections_of(settings)),
       limit_({.least = 1, .first = std::min(kFirstConnections, connections_max_), .most = connections_max_}),
-      budget_(RateBudget::Rate{.requests = settings.requests, .bytes = 0}),
+      budget_(RateBudget::Rate{.requests = settings.requests, .bytes = settings.bandwidth}),
       http_(options_of(settings), limit_, budget_) {}
 
 }  // namespace forebay

@@ -104,17 +104,40 @@ ssize_t result_of(ssize_t result) {
   return result < 0 ? static_cast<ssize_t>(Failure{static_cast<int>(-result)}) : result;
 }
 
+// Whether `fd`, open or inherited, is in partial mode.
+bool is_partial(int fd, PartialFile* file) {
+  return forebay::may_be_partial() && forebay::is_partial_used() && file->find(fd);
+}
+// The same behind a call that the kernel refused.
+bool is_adopted(ssize_t refused, int fd, PartialFile* file) {
+  return refused < 0 && errno == EBADF && forebay::may_be_partial() && forebay::is_partial_used() &&
+         forebay::adopt_partial(fd) && file->find(fd);
+}
+
+// What is not done here: the kernel's affair, but of a store's descriptor, which it only knows not to read.
+template <typename Libc>
+ssize_t refused(const PartialFile& file, Libc libc) {
+  return file.is_of_store() ? static_cast<ssize_t>(Failure{EINVAL}) : libc();
+}
+
 template <typename Libc>
 ssize_t send_file(int to, int from, off_t* offset, size_t bytes, Libc libc) {
   PartialFile file;
-  if (!forebay::may_be_partial() || bytes == 0 || (offset != nullptr && *offset < 0) || !file.find(from)) {
+  if (bytes == 0 || (offset != nullptr && *offset < 0)) {
     return libc();
+  }
+  if (!is_partial(from, &file)) {
+    const ssize_t sent = libc();
+    if (!is_adopted(sent, from, &file)) {
+      return sent;
+    }
   }
   const int flags = sys::fcntl(to, F_GETFL);
   const Bounce bounce(bytes < kBounceBytes ? bytes : kBounceBytes);
   if (bounce.data() == nullptr || flags < 0 || (flags & O_ACCMODE) == O_RDONLY ||
       (flags & (O_APPEND | O_PATH | O_DIRECT)) != 0) {
-    return libc();  // Where the kernel would refuse, or wants aligned memory.
+    // Where the kernel would refuse, or wants aligned memory.
+    return refused(file, libc);
   }
   Source source(file, offset);
   const ssize_t done =
@@ -146,16 +169,21 @@ FOREBAY_HOOK(ssize_t, splice, int from, off64_t* from_offset, int to, off64_t* t
              unsigned flags) {
   const auto libc = [&] { return FOREBAY_REAL(splice)(from, from_offset, to, to_offset, bytes, flags); };
   PartialFile file;
-  if (!forebay::may_be_partial() || bytes == 0 || to_offset != nullptr ||
-      (from_offset != nullptr && *from_offset < 0) || !file.find(from)) {
+  if (bytes == 0 || to_offset != nullptr || (from_offset != nullptr && *from_offset < 0)) {
     return libc();
+  }
+  if (!is_partial(from, &file)) {
+    const ssize_t spliced = libc();
+    if (!is_adopted(spliced, from, &file)) {
+      return spliced;
+    }
   }
   struct stat info;
   int ends[2];
   const Bounce bounce(kPipeBytes);
   if (bounce.data() == nullptr || sys::fstat(to, &info) != 0 || !S_ISFIFO(info.st_mode) ||
       sys::call(SYS_pipe2, sys::arg(ends), O_CLOEXEC | O_NONBLOCK) != 0) {
-    return libc();
+    return refused(file, libc);
   }
   const sys::Descriptor out(ends[0]);
   const sys::Descriptor in(ends[1]);
@@ -179,10 +207,15 @@ FOREBAY_HOOK(ssize_t, copy_file_range, int from, off64_t* from_offset, int to, o
         to, [&] { return FOREBAY_REAL(copy_file_range)(from, from_offset, to, to_offset, bytes, flags); });
   };
   PartialFile file;
-  if (!forebay::may_be_partial() || bytes == 0 || flags != 0 ||
-      (from_offset != nullptr && *from_offset < 0) || (to_offset != nullptr && *to_offset < 0) ||
-      !file.find(from)) {
+  if (bytes == 0 || flags != 0 || (from_offset != nullptr && *from_offset < 0) ||
+      (to_offset != nullptr && *to_offset < 0)) {
     return libc();
+  }
+  if (!is_partial(from, &file)) {
+    const ssize_t copied = libc();
+    if (!is_adopted(copied, from, &file)) {
+      return copied;
+    }
   }
   struct stat info;
   const int to_flags = sys::fcntl(to, F_GETFL);
@@ -190,7 +223,7 @@ FOREBAY_HOOK(ssize_t, copy_file_range, int from, off64_t* from_offset, int to, o
   if (bounce.data() == nullptr || to_flags < 0 || (to_flags & O_ACCMODE) == O_RDONLY ||
       (to_flags & (O_APPEND | O_PATH | O_DIRECT)) != 0 || sys::fstat(to, &info) != 0 ||
       !S_ISREG(info.st_mode)) {
-    return libc();
+    return refused(file, libc);
   }
   Source source(file, from_offset);
   off64_t at = to_offset == nullptr ? 0 : *to_offset;

@@ -187,7 +187,7 @@ FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned ma
     const MappedSession* session;
     Place place;
     if (is_ours(directory, &session, &place)) {
-      forebay::fill_statx_of_open(*session, place, into);
+      forebay::fill_statx_of_open(*session, place, directory, into);
       return 0;
     }
     const int result = libc(directory, path);

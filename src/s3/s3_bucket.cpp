@@ -34,6 +34,9 @@ class S3Bucket::Exchange final : public HttpProtocol {
     const auto address =
         s3_address(bucket_.endpoint_in(region_), bucket_.options_.addressing, bucket_.options_.bucket, key_);
     url = address.scheme_and_host + address.path + (query_.empty() ? "" : "?" + query_);
+    if (request.range && request.range->is_whole) {
+      headers.push_back({"x-amz-checksum-mode", "ENABLED"});
+    }
     if (bucket_.options_.is_requester_payer) {
       headers.push_back({"x-amz-request-payer", "requester"});
     }
@@ -216,14 +219,33 @@ Result<S3Attributes> S3Bucket::look_at(const std::string& key) {
   return S3Attributes{*size, *modified_s * 1'000'000'000, std::move(etag), std::move(response.headers)};
 }
 
+namespace {
+
+// With a key of its user's.
+bool is_encrypted(const HttpHeaders& headers) {
+  return headers.find("x-amz-server-side-encryption").starts_with("aws:kms") ||
+         !headers.find("x-amz-server-side-encryption-customer-algorithm").empty();
+}
+
+}  // namespace
+
 Result<bool> S3Bucket::read(const std::string& key, std::uint64_t offset, std::span<std::byte> into,
                             const std::string& etag) {
   HttpRequest request;
   request.range = HttpRange{offset, into};
   request.if_match = etag;
   FOREBAY_ASSIGN(response, perform(std::move(request), key, {}));
-  return response.headers.find("x-amz-server-side-encryption").starts_with("aws:kms") ||
-         !response.headers.find("x-amz-server-side-encryption-customer-algorithm").empty();
+  return is_encrypted(response.headers);
+}
+
+Result<bool> S3Bucket::read_whole(const std::string& key, std::span<std::byte> into, const std::string& etag,
+                                  HttpHeaders* headers) {
+  HttpRequest request;
+  request.range = HttpRange{0, into, true};
+  request.if_match = etag;
+  FOREBAY_ASSIGN(response, perform(std::move(request), key, {}));
+  *headers = std::move(response.headers);
+  return is_encrypted(*headers);
 }
 
 }  // namespace forebay

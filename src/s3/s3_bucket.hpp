@@ -66,6 +66,11 @@ class S3Bucket {
   Result<bool> read(const std::string& key, std::uint64_t offset, std::span<std::byte> into,
                     const std::string& etag);
 
+  // The same of a whole object, for which stores may say a checksum besides (s3/object_checksum.hpp):
+  // `headers` are the answer's.
+  Result<bool> read_whole(const std::string& key, std::span<std::byte> into, const std::string& etag,
+                          HttpHeaders* headers);
+
   // Anything else of the bucket, or of `key` in it. `done` names the document that says it was done; without
   // it a 2xx does. Codes: those of HttpClient::perform(), no_space.
   Result<HttpResponse> perform(HttpRequest request, std::string_view key, std::vector<HttpHeader> query,

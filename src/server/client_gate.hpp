@@ -1,10 +1,14 @@
 // ClientGate: what the session's clients ask, handed to the parts of the node that do it.
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "common/log_limit.hpp"
 #include "ipc/client_service.hpp"
 #include "server/admin_service.hpp"
 #include "server/checkpoint_service.hpp"
@@ -22,6 +26,7 @@ class ClientGate final : public ClientService {
                        std::function<void(Materialised)> done) override;
   Progress stripe(std::uint32_t dataset, std::uint32_t entry, std::uint32_t number, std::uint32_t read_ahead,
                   std::function<void(Status)> done) override;
+  void changed(std::uint32_t dataset, std::uint32_t entry, std::function<void(Status)> done) override;
   void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) override;
   Progress checkpoint_bring(std::uint32_t checkpoint, CheckpointBring what, std::string path,
                             std::function<void(Status)> done) override {
@@ -44,6 +49,7 @@ class ClientGate final : public ClientService {
       session_.beat();  // Clients do not ask, and wait for, a server that cannot hear them.
     }
     core_.peer_service.tick();
+    retry_crowded();
     admin_.tick();
     if (++ticks_ % kTicksBetweenRetries == 0) {
       core_.invalidator.retry_missed();
@@ -54,7 +60,15 @@ class ClientGate final : public ClientService {
   // An object that was evicted between becoming local and being opened is brought in again, this often.
   static constexpr int kAttempts = 3;
   static constexpr std::uint32_t kTicksBetweenRetries = 10;
-  std::shared_ptr<Materialiser::Flight> attempt(ObjectKey object, int attempts_left,
+  // What is of a store and found no room is tried again for so long: what others read comes and goes.
+  static constexpr std::chrono::seconds kCrowdedMax{10};
+  using Clock = std::chrono::steady_clock;
+  Stager::Progress read_stripe(StripeRef stripe, std::uint32_t read_ahead, Clock::time_point until,
+                               const Stager::Progress& turns, std::function<void(Status)> done);
+  // Whether `again` will run, with a later tick.
+  bool retries(ObjectKey object, const Status& status, Clock::time_point until, std::function<void()> again);
+  void retry_crowded();
+  std::shared_ptr<Materialiser::Flight> attempt(ObjectKey object, int attempts_left, Clock::time_point until,
                                                 std::function<void(Materialised)> done);
 
   std::uint32_t ticks_ = 0;
@@ -62,6 +76,9 @@ class ClientGate final : public ClientService {
   AdminService& admin_;
   CheckpointService& checkpoints_;
   const Session& session_;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> crowded_;
+  LogLimit log_;
 };
 
 }  // namespace forebay

@@ -65,7 +65,9 @@ Status JobStart::open_origins() {
   const auto& datasets = parts_.options.datasets;
   const auto stores = static_cast<std::uint32_t>(
       std::count_if(datasets.begin(), datasets.end(), [](const auto& one) { return is_url(one.origin); }));
-  const auto share = store_share(parts_.options.store, parts_.transport.node_count() * std::max(1U, stores));
+  StoreSettings job = parts_.options.store;
+  job.bandwidth = static_cast<double>(parts_.options.bandwidth_bytes_per_s);
+  const auto share = store_share(job, parts_.transport.node_count() * std::max(1U, stores));
   for (const auto& dataset : datasets) {
     FOREBAY_ASSIGN(origin, open_origin(dataset.origin, share));
     origins_.push_back(std::move(origin));

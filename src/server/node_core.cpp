@@ -55,6 +55,7 @@ NodeCore::NodeCore(StagedDatasets of, ObjectStore& in_store, PeerTransport& over
       materialiser(datasets, stager, residents, *wanted_now, self, options.replica_room_bytes),
       partial_reads(datasets, stager, options.replica_room_bytes),
       peer_service(datasets, store, stager, damage, invalidator, *wanted_now, counters, self),
+      changed({datasets, store, transport, stager, origin_executors, counters, options.changed_directory}),
       io_threads_(std::max(1U, options.io_threads)) {}
 
 void NodeCore::stop() {

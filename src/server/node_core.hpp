@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/executor.hpp"
+#include "stage/changed_objects.hpp"
 #include "stage/damage_control.hpp"
 #include "stage/invalidator.hpp"
 #include "stage/materialiser.hpp"
@@ -28,6 +29,8 @@ class NodeCore {
     std::uint64_t bandwidth_bytes_per_s;               // of this node's background staging; 0: no limit
     std::uint64_t materialise_max_bytes = UINT64_MAX;  // larger objects are read by stripe
     std::uint64_t replica_room_bytes = UINT64_MAX;     // what is left for stripes that other nodes own
+    // Where it is kept what objects are that changed and are read anew; empty: they are refused.
+    std::string changed_directory = {};
   };
 
   // `store` and `transport` outlive the core.
@@ -66,6 +69,7 @@ class NodeCore {
   Materialiser materialiser;
   PartialReads partial_reads;
   PeerService peer_service;
+  ChangedObjects changed;
 
  private:
   const std::uint32_t io_threads_;

@@ -1,10 +1,29 @@
 #include "server/ownership.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 #include "placement/stripe_assigner.hpp"
 
 namespace forebay {
+namespace {
+
+std::uint64_t sum_of(std::span<const RingMember> members) {
+  return std::accumulate(members.begin(), members.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const RingMember& member) { return sum + member.weight; });
+}
+
+std::uint64_t room_for_stores(const StagedDatasets& datasets) {
+  std::uint64_t room = 0;
+  for (const auto& dataset : datasets) {
+    if (!dataset.origin->is_posix()) {
+      room = std::max(room, kRoomStripesOfStores * dataset.view().header().stripe_bytes);
+    }
+  }
+  return room;
+}
+
+}  // namespace
 
 Ownership assign_owners(const StagedDatasets& datasets, std::span<const RingMember> nodes) {
   Ownership result;
@@ -13,12 +32,16 @@ Ownership assign_owners(const StagedDatasets& datasets, std::span<const RingMemb
                     [&](std::uint32_t, const CatalogEntry& entry) { result.total_bytes += entry.size; });
   }
   std::vector<RingMember> members(nodes.begin(), nodes.end());
-  const std::uint64_t capacity =
-      std::accumulate(members.begin(), members.end(), std::uint64_t{0},
-                      [](std::uint64_t sum, const RingMember& member) { return sum + member.weight; });
-  if (result.total_bytes > capacity) {
+  if (members.size() > 1 || result.total_bytes > sum_of(members)) {
     for (auto& member : members) {
-      member.weight = static_cast<std::uint64_t>(static_cast<double>(member.weight) * kOwnedShareWhenShort);
+      member.weight -= std::min(member.weight / 2, room_for_stores(datasets));
+    }
+  }
+  if (result.total_bytes > sum_of(members)) {
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      members[i].weight =
+          std::min(members[i].weight,
+                   static_cast<std::uint64_t>(static_cast<double>(nodes[i].weight) * kOwnedShareWhenShort));
     }
   }
   StripeAssigner assigner(members, result.total_bytes);

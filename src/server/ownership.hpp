@@ -18,6 +18,9 @@ struct Ownership {
 
 // When all does not fit, owners get this much of a node's capacity: the rest is room for replicas.
 inline constexpr double kOwnedShareWhenShort = 0.9;
+// What of stores a node does not own it can read through its buffer alone: room for so many stripes is left,
+// but for no more than half of its capacity, where there are other nodes or all does not fit.
+inline constexpr std::uint64_t kRoomStripesOfStores = 4;
 
 // `nodes`: their names, and their capacities in bytes as weights. Every node computes the same from the same
 // catalogs.

@@ -204,12 +204,14 @@ Status Server::start() {
   const PartialMode partial_mode =
       partial_mode_of(options_.materialise_max_bytes, store_->usage().capacity_bytes,
                       ownership.assigned_bytes[transport_.self().value], options_.stripe_bytes);
+  const bool rereads = options_.store.changed_objects == ChangedSetting::reread;
   core_ = std::make_unique<NodeCore>(
       std::move(datasets), *store_, transport_,
       NodeCore::Options{
           options_.io_threads,
           (options_.bandwidth_bytes_per_s + transport_.node_count() - 1) / transport_.node_count(),
-          partial_mode.materialise_max_bytes, partial_mode.replica_room_bytes});
+          partial_mode.materialise_max_bytes, partial_mode.replica_room_bytes,
+          rereads ? session_.directory() : std::string()});
   if (leads()) {
     announce_plan(ownership);
   }
@@ -228,6 +230,7 @@ Status Server::start() {
   router_.add({PeerOp::admin}, *admin_);
   router_.add({PeerOp::read_chunk, PeerOp::stage_stripe, PeerOp::invalidate, PeerOp::kept_stripes},
               core_->peer_service);
+  router_.add({PeerOp::changed}, core_->changed);
   FOREBAY_TRY(take_up_marks());
   FOREBAY_TRY(take_up_kept());
   FOREBAY_TRY(open_checkpoints());
@@ -235,7 +238,7 @@ Status Server::start() {
   gate_ = std::make_unique<ClientGate>(*core_, *admin_, checkpoints_, session_);
   const Status served =
       serve_clients({transport_.self().value, transport_.node_count(), store_->objects_directory(),
-                     store_->device(), partial_mode.materialise_max_bytes});
+                     store_->device(), partial_mode.materialise_max_bytes, rereads});
   FOREBAY_TRY(rendezvous_.meet(number_of(StartRound::serving), served.ok()
                                                                    ? Result<nlohmann::json>(nlohmann::json())
                                                                    : Result<nlohmann::json>(served.error())));

@@ -259,6 +259,7 @@ Status Session::publish(const Identification& id) {
   page.node = id.node;
   page.node_count = id.node_count;
   page.server_pid = static_cast<std::uint32_t>(::getpid());
+  __atomic_store_n(&page.rereads_changed, id.rereads_changed ? 1U : 0U, __ATOMIC_RELAXED);
   __atomic_store_n(&page.materialise_max_bytes, id.materialise_max_bytes, __ATOMIC_RELAXED);
   if (published()) {
     __atomic_fetch_add(&page.generation, 1, __ATOMIC_RELEASE);

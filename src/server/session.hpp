@@ -87,6 +87,7 @@ class Session {
     std::string objects_directory;
     std::uint64_t buffer_device;
     std::uint64_t materialise_max_bytes;
+    bool rereads_changed = false;
   };
   Status publish(const Identification& id);
   [[nodiscard]] bool published() const;

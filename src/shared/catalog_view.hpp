@@ -83,6 +83,20 @@ class CatalogView {
     return kNoEntry;
   }
 
+  // The object whose path has this hash (CatalogEntry::path_hash), whatever its version; kNoEntry when there
+  // is none. O(1).
+  uint32_t find_object(uint64_t path_hash) const {
+    const auto* slots = reinterpret_cast<const uint32_t*>(base_ + header().index_offset);
+    const uint32_t mask = header().index_slots - 1;
+    for (uint32_t slot = static_cast<uint32_t>(path_hash) & mask; slots[slot] != 0; slot = (slot + 1) & mask) {
+      const uint32_t index = slots[slot] - 1;
+      if (is_object(entry(index)) && entry(index).path_hash == path_hash) {
+        return index;
+      }
+    }
+    return kNoEntry;
+  }
+
   // The child of directory `directory` with this name, or kNoEntry. O(log children).
   uint32_t find_child(uint32_t directory, const char* child, size_t bytes) const {
     uint32_t low = entry(directory).first;

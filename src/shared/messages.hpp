@@ -29,6 +29,8 @@ enum class MessageKind : uint16_t {
   checkpoint_bring = 5,  // CheckpointRequest: make a name of a checkpoint's tree usable. done: bare header
   checkpoint_note = 6,   // CheckpointRequest: the journal has grown up to `seq`. done: all nodes know
   checkpoint_sync = 7,   // CheckpointRequest: keep what the file has now as the mount's FsyncMode says. done: it is kept
+  changed = 8,  // ChangedQuestion: which version of this object, of a store, is read. done: bare header, the
+                // session says it (changed_layout.hpp)
   // Replies.
   working = 100,  // bare header
   done = 101,
@@ -80,6 +82,12 @@ struct CheckpointRequest {
   uint32_t path_bytes;   // note: 0 and no path
   uint32_t reserved;
   char path[kTreePathBytesMax];  // relative to the tree, physical
+};
+
+struct ChangedQuestion {
+  MessageHeader header;
+  uint32_t dataset;
+  uint32_t entry;
 };
 
 enum class HitKind : uint32_t { local = 0, peer = 1, origin = 2 };

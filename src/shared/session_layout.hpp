@@ -5,6 +5,7 @@
 //   <session>/state.<k>     its state table (state_layout.hpp)
 //   <session>/tree.<k>/     a real, empty directory for each directory of dataset k, so that directory
 //                           descriptors and working directories are real even where the mount is not
+//   <session>/changed.<k>.<entry>   what an object of a store is now that changed (changed_layout.hpp)
 //   <session>/socket        SOCK_SEQPACKET (messages.hpp)
 //   <session>/lock          held (flock) by the server: a session whose lock is free is left over
 //
@@ -83,7 +84,7 @@ struct ControlPage {
   // A `forebay run` starts servers again that died: the session is not left over while it lives. On its own
   // host run_claim is the directory it holds (server/run_claim.hpp); elsewhere it is empty.
   uint32_t restartable;
-  uint32_t reserved;
+  uint32_t rereads_changed;  // Objects of stores that changed are read anew (changed_layout.hpp).
   char run_claim[kMountBytesMax];
   char objects_directory[kMountBytesMax];  // whole objects are objects_directory/<first 2>/<32 hex digits of
                                            // Identity>

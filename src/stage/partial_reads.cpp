@@ -15,7 +15,8 @@ Stager::Progress PartialReads::read(StripeRef stripe, std::uint32_t read_ahead, 
   for (std::uint32_t ahead = 1; ahead <= last; ++ahead) {
     const std::uint32_t number = stripe.number + ahead;
     const std::uint32_t index = stripe_index(entry, number);
-    if (dataset.state.phase(index) == StripePhase::absent && dataset.state.owner(index) != kNoOwner) {
+    if (dataset.state.phase(index) == StripePhase::absent &&
+        (dataset.state.owner(index) != kNoOwner || !dataset.origin->is_posix())) {
       begin_ahead(StripeRef{stripe.object, number}, stripe_size(shape, number));
     }
   }

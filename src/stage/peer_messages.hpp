@@ -72,6 +72,18 @@ struct ThrottledNotice {
   std::uint32_t dataset = 0;
 };
 
+// Of an object of a store that is not the catalog's any more. To its keeper: which version is read? Answer: a
+// ChangedObject and its locator. From its keeper (`tells`), both behind this: that it is read from now on.
+// Answer: nothing.
+struct ChangedRequest {
+  PeerOp op = PeerOp::changed;
+  std::uint16_t tells = 0;
+  std::uint32_t dataset = 0;
+  std::uint32_t entry = 0;
+  std::uint32_t reserved = 0;
+  std::uint64_t refused = 0;  // The identity's half of a version that the store no longer has, or 0.
+};
+
 // What a request asks; a value that names nothing when it is too short.
 inline PeerOp peer_op_of(std::span<const std::byte> request) {
   std::uint16_t op = 0;

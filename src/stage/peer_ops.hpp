@@ -24,6 +24,7 @@ enum class PeerOp : std::uint16_t {
   read_checkpoint = 42,       // CheckpointService: a chunk of a file of the node's tree, or of a copy it keeps
   keep_copy = 43,             // CheckpointService: to a partner: keep this file, which you read from me
   drop_copy = 44,             // CheckpointService: to a partner: it is durable
+  changed = 31,       // ChangedObjects: which version of an object is read anew (stage/peer_messages.hpp)
   stop = 26,          // Server: stop serving (to node 0: make everybody stop)
 };
 

@@ -133,9 +133,7 @@ void Stager::launch(const FlightPtr& flight) {
   }
 }
 
-Result<std::shared_ptr<Landing>> Stager::begin(ObjectKey object, std::uint64_t reserve_bytes) {
-  const StagedDataset& set = dataset(object);
-  const ObjectShape shape = shape_of(set, set.view().entry(object.entry));
+Result<std::shared_ptr<Landing>> Stager::begin(const ObjectShape& shape, std::uint64_t reserve_bytes) {
   while (true) {
     auto begun = parts_.store.begin(shape, reserve_bytes);
     if (begun.ok()) {
@@ -156,8 +154,10 @@ void Stager::wait_until_idle() {
 void Stager::start(const FlightPtr& flight) {
   const StagedDataset& set = dataset(flight->ref.object);
   set.state.set_phase(flight->stripe, StripePhase::staging);
-  if (flight->owned && kept_elsewhere(set.state, flight->stripe) == kNoOwner) {
-    return go_to_origin(flight);
+  const bool is_nobodys = set.state.owner(flight->stripe) == kNoOwner;
+  if (is_nobodys ? !set.origin->is_posix()
+                 : flight->owned && kept_elsewhere(set.state, flight->stripe) == kNoOwner) {
+    return go_to_origin(flight);  // Of a store: nobody but servers can read it. It is the first to go again.
   }
   begin_landing_and_read(flight);
 }

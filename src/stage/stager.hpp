@@ -88,7 +88,10 @@ class Stager {
   Status publish(ObjectKey object);
 
   // Opens a landing of `reserve_bytes`, evicting replicas until there is room. Blocks on local I/O.
-  Result<std::shared_ptr<Landing>> begin(ObjectKey object, std::uint64_t reserve_bytes);
+  Result<std::shared_ptr<Landing>> begin(ObjectKey object, std::uint64_t reserve_bytes) {
+    return begin(shape_of(dataset(object), entry_of(parts_.datasets, object)), reserve_bytes);
+  }
+  Result<std::shared_ptr<Landing>> begin(const ObjectShape& shape, std::uint64_t reserve_bytes);
 
   // From now on everything ends soon, with `cancelled`.
   void stop() { stopping_ = true; }

@@ -24,6 +24,8 @@ struct HttpHeader {
 struct HttpRange {
   std::uint64_t offset = 0;
   std::span<std::byte> into;  // not empty
+  // All of the object: asked for without a Range, as some stores say more of an object then.
+  bool is_whole = false;
 };
 
 struct HttpRequest {

@@ -59,7 +59,7 @@ HttpFailure failure_of_curl(CURLcode code, const char* text) {
 
 std::vector<HttpHeader> HttpTransfer::range_headers() const {
   std::vector<HttpHeader> headers;
-  if (request_.range) {
+  if (request_.range && !(request_.range->is_whole && received_ == 0)) {
     const auto& range = *request_.range;
     headers.push_back({"Range", fmt::format("bytes={}-{}", range.offset + received_,
                                             range.offset + range.into.size() - 1)});
@@ -184,6 +184,13 @@ bool HttpTransfer::check_range() {
     // The whole object is the range that was asked when it begins at 0 and is as long.
     if (first == 0 && length && *length == range.into.size()) {
       return true;
+    }
+    if (range.is_whole && first == 0) {
+      const bool is_same = !length || !response_.headers.find("ETag").empty();
+      return refuse(is_same ? FailureKind::misbehaved : FailureKind::final_answer,
+                    is_same ? Code::io_error : Code::changed, is_same ? EIO : ESTALE,
+                    fmt::format("a body of length '{}' where {} bytes are listed", length_text,
+                                range.into.size()));
     }
     return refuse(
         FailureKind::misbehaved, Code::io_error, EIO,

@@ -47,6 +47,9 @@ class FakeService final : public ClientService {
     done(entry == 1 ? Status{} : Status{Error{Code::no_space, "does not fit"}});
     return nullptr;
   }
+  void changed(std::uint32_t, std::uint32_t, std::function<void(Status)> done) override {
+    done(Error{Code::not_found, "none"});
+  }
   void invalidate(std::vector<InvalidateItem> items, std::function<void(Status)> done) override {
     invalidated_ += items.size();
     done({});

@@ -6,7 +6,7 @@
 #   down   ends all of them and removes what they wrote
 #
 # Everything is in $FOREBAY_LAB/s3 (FOREBAY_LAB: a directory of the caller's own, default /var/tmp/forebay-lab-$UID). S3_PORT is the
-# gateway's port (18480), the two behind it are the monitor's. S3_TLS=CERTIFICATE serves https (a PEM file with certificate and key).
+# gateway's port (18480), the two behind it are the monitor's; S3_HOST is the address it listens on (127.0.0.1). S3_TLS=CERTIFICATE serves https (a PEM file with certificate and key).
 # Needs no root; packages: install_packages.sh test.
 set -euo pipefail
 
@@ -17,11 +17,12 @@ secret_key=secret/of+the=tests
 export CEPH_CONF=$lab/ceph.conf
 [ -z "${S3_TLS:-}" ] || scheme=https
 scheme=${scheme:-http}
-endpoint=$scheme://localhost:$port
+host=${S3_HOST:-127.0.0.1}
+endpoint=$scheme://$([ "$host" = 127.0.0.1 ] && echo localhost || echo "$host"):$port
 
 write_configuration() {
-  local front="endpoint=127.0.0.1:$port"
-  [ "$scheme" = http ] || front="ssl_endpoint=127.0.0.1:$port ssl_certificate=$S3_TLS"
+  local front="endpoint=$host:$port"
+  [ "$scheme" = http ] || front="ssl_endpoint=$host:$port ssl_certificate=$S3_TLS"
   cat >"$CEPH_CONF" <<CONF
 [global]
 fsid = $(cat /proc/sys/kernel/random/uuid)

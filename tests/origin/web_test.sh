@@ -73,6 +73,18 @@ for kind in html json tls; do
   expect_same "$kind: every name, attribute and byte" "$work/expected" "$work/out"
   expect_report "$kind: each byte came once" "$work/report" "r['origin_read_ratio'] == 1.0 and r['errors'] == 0 and r['store']['repeated'] == 0"
 done
+staged "$TEST_URL/json/" each "$python -c 'import mmap, os
+for place, _, names in os.walk(\".\"):
+    for name in names:
+        with open(os.path.join(place, name), \"rb\") as file:
+            size = os.fstat(file.fileno()).st_size
+            mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)[:] if size > 0 else b\"\"
+            assert len(mapped) == size and mapped == file.read(), name' &&
+  { $all; } >'$work/out.'\$FOREBAY_NODE" --per-node || fail "on each node" "$(cat "$work/err")"
+for node in 0 1 2; do
+  expect_same "mapped, and read on node $node" "$work/expected" "$work/out.$node"
+done
+expect_report "each byte came once for all three" "$work/report" "r['origin_read_ratio'] == 1.0"
 staged "$TEST_URL/html/" html "sha256sum plain/large >/dev/null" || fail "a second run" "$(cat "$work/err")"
 expect_report "a second run reads no file" "$work/report" "r['origin_bytes_read'] == 0"
 code=0

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""fill_bucket.py BUCKET [NUMBER | KEY=TEXT]: puts TEXT at KEY of BUCKET, or makes BUCKET at AWS_ENDPOINT_URL and puts objects into it.
+"""fill_bucket.py BUCKET [NUMBER | KEY=TEXT | KEY=@FILE]: puts TEXT, or what is in FILE, at KEY of BUCKET, or makes BUCKET at AWS_ENDPOINT_URL and puts objects into it.
 
 First those of ODD_KEYS, each with its own key as bytes; then `large` with 5,000,000 bytes, byte i being i % 251; then NUMBER objects
 "flat/000000" and so on with their number as bytes. It signs by itself, and so is a second opinion on signatures.
@@ -53,7 +53,7 @@ def main():
     bucket = sys.argv[1]
     if "=" in "".join(sys.argv[2:]):
         key, _, text = sys.argv[2].partition("=")
-        put(f"/{bucket}/{key}", text.encode())
+        put(f"/{bucket}/{key}", open(text[1:], "rb").read() if text.startswith("@") else text.encode())
         return
     number = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     put(f"/{bucket}")

@@ -3,8 +3,12 @@
 Bucket `md5`: ETags are MD5s, as of most stores. `first`: the first answer has another bit. `always`: each answer has another one.
 `steady`: all have the same one, as if it lay in the store.
 Bucket `numbers`: the same names, and ETags that look like MD5s and are not; nothing is flipped there. With `sound`, nothing at all.
+Buckets `crc32c`, `sha256`, `sha1` and `parts`: ETags of uploads in parts, which say nothing; of a whole object this header says the
+checksum where the request has x-amz-checksum-mode (`parts`: one of its parts' checksums, which is to be ignored). Their `steady` is
+`small` with the same wrong bit each time, but for `parts`.
 GET /requests/BUCKET/KEY: how often it was asked for.
 """
+import base64
 import collections
 import hashlib
 import http.server
@@ -20,7 +24,32 @@ asked = collections.Counter()
 lock = threading.Lock()
 
 
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return (crc ^ 0xFFFFFFFF).to_bytes(4, "big")
+
+
+SAID = {"crc32c": crc32c, "sha256": lambda data: hashlib.sha256(data).digest(), "sha1": lambda data: hashlib.sha1(data).digest()}
+
+
+def said_of(bucket, key):
+    if bucket == "parts":
+        return {"x_amz_checksum_sha256": base64.b64encode(bytes(32)).decode() + "-2", "x_amz_checksum_crc32c": base64.b64encode(bytes(4)).decode(),
+                "x_amz_checksum_type": "COMPOSITE"}
+    return {f"x_amz_checksum_{bucket}": base64.b64encode(SAID[bucket](content_of(bucket, key))).decode()}
+
+
+def content_of(bucket, key):
+    return CONTENT["small"] if bucket in (*SAID, "parts") and key in ("small", "steady") else CONTENT[key]
+
+
 def etag(bucket, key):
+    if bucket in (*SAID, "parts"):
+        return hashlib.md5(key.encode()).hexdigest() + "-2"
     return hashlib.md5(CONTENT[key] + (b"" if bucket == "md5" else b"not of the bytes alone")).hexdigest()
 
 
@@ -45,12 +74,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, str(asked[key]).encode())
         if not key:
             rows = "".join(f"<Contents><Key>{name}</Key><LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>&quot;{etag(bucket, name)}"
-                           f"&quot;</ETag><Size>{len(content)}</Size></Contents>" for name, content in CONTENT.items())
+                           f"&quot;</ETag><Size>{len(content_of(bucket, name))}</Size></Contents>" for name in CONTENT)
             return self.answer(200, f"<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode())
         if self.headers["If-Match"] != f'"{etag(bucket, key)}"':
             return self.answer(412, b"")
-        first, last = map(int, re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"]).groups())
-        body = bytearray(CONTENT[key][first:last + 1])
+        asked_for = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"] or "")
+        whole = content_of(bucket, key)
+        first, last = map(int, asked_for.groups()) if asked_for else (0, len(whole) - 1)
+        body = bytearray(whole[first:last + 1])
         with lock:
             asked[f"{bucket}/{key}"] += 1
             number = asked[f"{bucket}/{key}"]
@@ -58,6 +89,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body[number * 1000 % len(body)] ^= 1
         if not sound and bucket == "md5" and key == "steady" and first == 0:
             body[1234] ^= 1
+        if not sound and bucket in SAID and key == "steady":
+            body[123] ^= 1
+        if not asked_for:
+            said = said_of(bucket, key) if self.headers["x-amz-checksum-mode"] == "ENABLED" and bucket in (*SAID, "parts") else {}
+            return self.answer(200, body, ETag=f'"{etag(bucket, key)}"', Last_Modified="Fri, 02 Jan 2026 03:04:05 GMT", **said)
         return self.answer(206, body, ETag=f'"{etag(bucket, key)}"', Content_Range=f"bytes {first}-{last}/{len(CONTENT[key])}",
                            Last_Modified="Fri, 02 Jan 2026 03:04:05 GMT")
 

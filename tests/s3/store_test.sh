@@ -166,6 +166,14 @@ section "the verbs, on a store"
   cmp $mount/large $mount/large" >"$work/verbs.out" 2>&1 || fail "the verbs" "$(cat "$work/verbs.out")"
 expect_report "what was evicted came again, and nothing else" "$work/report" "r['origin_bytes_read'] == r['dataset_bytes'] + 5000000"
 
+section "a bandwidth is the whole job's, for what is wanted now too"
+"$forebay" run --nodes 2 --quiet --stage "s3://data=$mount" --prefetch off --bandwidth 4M/s --buffer "$work/slow" -- "$python" -c "
+import time
+begun = time.monotonic()
+assert len(open('$mount/large', 'rb').read()) == 5000000
+# By one node, which has half of it: 4 MiB begin at once and last for 2 s, of which one is lent.
+assert time.monotonic() - begun > 0.9, time.monotonic() - begun" 2>"$work/slow.err" || fail "a bandwidth" "$(cat "$work/slow.err")"
+
 section "a list of names"
 printf 'flat/{000010..000019}\ns3://data/large\nmarker/\n' |
   "$forebay" run --nodes 3 --quiet --stage "s3://data=$mount" --stage-list - --prefetch wait --buffer "$work/listed" --report "$work/report" -- sh -c "

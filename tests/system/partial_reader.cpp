@@ -426,6 +426,28 @@ void changing(unsigned) {
   ::close(fd);
 }
 
+// Of a store's object: what is not read through libc's functions is refused, and never reads as zeroes.
+void refusing(unsigned) {
+  const int fd = open_file();
+  char into[4096];
+  must(::syscall(SYS_pread64, fd, into, sizeof into, 0) == -1 && errno == EBADF, "a raw pread");
+  must(::syscall(SYS_read, fd, into, sizeof into) == -1 && errno == EBADF, "a raw read");
+  must(::syscall(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == -1 && errno == EACCES, "a raw mmap");
+  must(::write(fd, into, sizeof into) == -1, "a write");
+  must(::ftruncate(fd, 0) == -1, "a truncation");
+  must(::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == ENODEV, "mmap");
+  struct stat info {};
+  struct stat named {};
+  must(::fstat(fd, &info) == 0 && info.st_size == static_cast<off_t>(copy.size()) && (info.st_mode & 07777) == 0444,
+       "fstat");
+  must(::stat(path.c_str(), &named) == 0 && named.st_ino == info.st_ino && named.st_dev == info.st_dev &&
+           named.st_mtim.tv_sec == info.st_mtim.tv_sec && named.st_blocks == info.st_blocks,
+       "stat and fstat");
+  must(::pread(fd, into, sizeof into, 0) == sizeof into, "pread");
+  compare(into, sizeof into, 0, "pread");
+  ::close(fd);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -437,7 +459,8 @@ int main(int argc, char** argv) {
   const std::map<std::string, std::function<void(unsigned)>> ways = {
       {"sequential", sequential}, {"random", random_reads}, {"vectors", vectors}, {"seeking", seeking},
       {"sending", sending},       {"splicing", splicing},   {"streams", streams}, {"mapping", mapping},
-      {"sharing", sharing},       {"children", children},   {"raw", raw},         {"changing", changing}};
+      {"sharing", sharing},       {"children", children},   {"raw", raw},         {"changing", changing},
+      {"refusing", refusing}};
   const unsigned seed = argc > 4 ? static_cast<unsigned>(std::atoi(argv[4])) : 1;
   const std::string way = argv[3];
   for (const auto& [name, run] : ways) {

@@ -113,6 +113,31 @@ BOOST_AUTO_TEST_CASE(a_range_lands_where_it_is_wanted_with_one_request) {
   BOOST_TEST(seen[0].ends_with(" bytes=12345-512344 -"));
 }
 
+BOOST_AUTO_TEST_CASE(a_whole_object_is_asked_for_without_a_range_and_goes_on_with_one_when_it_was_cut) {
+  Web web;
+  const auto read_whole = [&](const std::string& name, const char* query, std::size_t bytes) {
+    web.memory.assign(bytes + 1, std::byte{0xEE});
+    HttpRequest request;
+    request.url = server().url(name, query);
+    request.range = HttpRange{0, std::span(web.memory).first(bytes), true};
+    request.if_match = "v1";
+    return web.client.perform(request);
+  };
+  BOOST_TEST_REQUIRE(read_whole("whole", "x=y", kSize).ok());
+  BOOST_TEST(web.has_right_bytes(0));
+  BOOST_TEST(web.seen("whole").at(0).ends_with(" - \"v1\""));
+  BOOST_TEST_REQUIRE(read_whole("whole-cut", "fault=truncated&at=300000&times=1", kSize).ok());
+  BOOST_TEST(web.has_right_bytes(0));
+  const auto seen = web.seen("whole-cut");
+  BOOST_TEST_REQUIRE(seen.size() == 2u);
+  BOOST_TEST(seen[1].find(" bytes=300000-999999 ") != std::string::npos, seen[1]);
+  const auto longer = read_whole("longer", "x=y", kSize - 1);
+  BOOST_TEST_REQUIRE(!longer.ok());
+  BOOST_TEST(longer.error().text.find("a body of length '1000000' where 999999 bytes are listed") !=
+                 std::string::npos,
+             longer.error().text);
+}
+
 BOOST_AUTO_TEST_CASE(one_connection_serves_request_after_request) {
   Web web;
   for (int i = 0; i < 20; ++i) {
