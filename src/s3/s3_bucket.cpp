@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "s3/s3_upload_documents.hpp"
+#include "s3/user_encryption.hpp"
 #include "web/header_text.hpp"
 #include "web/url.hpp"
 
@@ -219,23 +220,13 @@ Result<S3Attributes> S3Bucket::look_at(const std::string& key) {
   return S3Attributes{*size, *modified_s * 1'000'000'000, std::move(etag), std::move(response.headers)};
 }
 
-namespace {
-
-// With a key of its user's.
-bool is_encrypted(const HttpHeaders& headers) {
-  return headers.find("x-amz-server-side-encryption").starts_with("aws:kms") ||
-         !headers.find("x-amz-server-side-encryption-customer-algorithm").empty();
-}
-
-}  // namespace
-
 Result<bool> S3Bucket::read(const std::string& key, std::uint64_t offset, std::span<std::byte> into,
                             const std::string& etag) {
   HttpRequest request;
   request.range = HttpRange{offset, into};
   request.if_match = etag;
   FOREBAY_ASSIGN(response, perform(std::move(request), key, {}));
-  return is_encrypted(response.headers);
+  return is_encrypted_for_user(response.headers);
 }
 
 Result<bool> S3Bucket::read_whole(const std::string& key, std::span<std::byte> into, const std::string& etag,
@@ -245,7 +236,7 @@ Result<bool> S3Bucket::read_whole(const std::string& key, std::span<std::byte> i
   request.if_match = etag;
   FOREBAY_ASSIGN(response, perform(std::move(request), key, {}));
   *headers = std::move(response.headers);
-  return is_encrypted(*headers);
+  return is_encrypted_for_user(*headers);
 }
 
 }  // namespace forebay

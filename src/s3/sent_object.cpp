@@ -6,15 +6,11 @@
 
 #include "common/chunk.hpp"
 #include "common/log.hpp"
+#include "s3/user_encryption.hpp"
 #include "web/header_text.hpp"
 
 namespace forebay {
 namespace {
-
-bool is_encrypted_for_user(const HttpHeaders& headers) {
-  return headers.find("x-amz-server-side-encryption").starts_with("aws:kms") ||
-         !headers.find("x-amz-server-side-encryption-customer-algorithm").empty();
-}
 
 Error is_not(const S3Bucket& bucket, const SentObject& sent, std::string why) {
   return Error{Code::corrupt,

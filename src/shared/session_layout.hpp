@@ -22,7 +22,7 @@
 namespace forebay {
 
 inline constexpr uint64_t kControlMagic = 0x314c52544e434246;  // "FBCNTRL1"
-inline constexpr uint32_t kControlVersion = 3;
+inline constexpr uint32_t kControlVersion = 4;
 inline constexpr uint32_t kDatasetsMax = 16;
 inline constexpr uint32_t kMountBytesMax = 1024;  // with the NUL
 inline constexpr uint32_t kCounterShards = 16;
