@@ -1,6 +1,7 @@
 #include "origin/object_checksum.hpp"
 
 #include <openssl/evp.h>
+#include <zlib.h>
 
 #include <array>
 #include <string>
@@ -26,12 +27,16 @@ std::string digest_of(const EVP_MD* kind, std::span<const std::byte> bytes) {
   return base64_of(std::span(value).first(size));
 }
 
-std::string crc32c_of(std::span<const std::byte> bytes) {
-  const std::uint32_t crc = crc32c(0, bytes);
+std::string base64_of(std::uint32_t crc) {
   const std::array<unsigned char, 4> highest_first = {
       static_cast<unsigned char>(crc >> 24), static_cast<unsigned char>(crc >> 16),
       static_cast<unsigned char>(crc >> 8), static_cast<unsigned char>(crc)};
   return base64_of(highest_first);
+}
+
+std::string crc32_of(std::span<const std::byte> bytes) {
+  return base64_of(static_cast<std::uint32_t>(
+      crc32_z(0, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size())));
 }
 
 struct Kind {
@@ -40,8 +45,10 @@ struct Kind {
   std::size_t text_bytes;  // of its base64: anything else is not one, or is of parts ("...-2")
   std::string (*value)(std::span<const std::byte> bytes);
 };
-constexpr std::array<Kind, 3> kKinds = {{
-    {"x-amz-checksum-crc32c", "CRC32C", 8, crc32c_of},
+constexpr std::array<Kind, 4> kKinds = {{
+    {"x-amz-checksum-crc32c", "CRC32C", 8,
+     [](std::span<const std::byte> bytes) { return base64_of(crc32c(0, bytes)); }},
+    {"x-amz-checksum-crc32", "CRC32", 8, crc32_of},
     {"x-amz-checksum-sha256", "SHA-256", 44,
      [](std::span<const std::byte> bytes) { return digest_of(EVP_sha256(), bytes); }},
     {"x-amz-checksum-sha1", "SHA-1", 28,

@@ -16,8 +16,8 @@ enum class SaidChecksum {
   wrong,
 };
 
-// Compares `bytes`, the whole object, with what `headers` say: CRC32C, SHA-256 or SHA-1, the first of these.
-// `name` is which.
+// Compares `bytes`, the whole object, with what `headers` say: CRC32C, CRC32, SHA-256 or SHA-1, the first of
+// these. `name` is which.
 SaidChecksum compare_said_checksum(const HttpHeaders& headers, std::span<const std::byte> bytes,
                                    std::string_view* name);
 

@@ -12,7 +12,8 @@ set -euo pipefail
 
 declare -A group=(
   [build]="g++ cmake ninja-build ccache pkg-config libopenmpi-dev openmpi-bin libcli11-dev libfmt-dev libspdlog-dev
-           nlohmann-json3-dev libxxhash-dev libhdf5-dev libcurl4-openssl-dev libssl-dev libpugixml-dev"
+           nlohmann-json3-dev libxxhash-dev libhdf5-dev libcurl4-openssl-dev libssl-dev libpugixml-dev
+           zlib1g-dev"
   [bench]="rclone s3fs fuse3"
   [example]="python3"
   [fuzz]="clang libclang-rt-14-dev libomp-dev"

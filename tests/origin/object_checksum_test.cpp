@@ -25,11 +25,13 @@ SaidChecksum compare(std::initializer_list<std::string_view> lines, std::string_
 
 BOOST_AUTO_TEST_CASE(each_kind_is_compared) {
   BOOST_TEST((compare({"x-amz-checksum-crc32c: 4waSgw=="}, "123456789", "CRC32C") == SaidChecksum::right));
+  BOOST_TEST((compare({"x-amz-checksum-crc32: y/Q5Jg=="}, "123456789", "CRC32") == SaidChecksum::right));
   BOOST_TEST((compare({"X-Amz-Checksum-Sha256: ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="}, "abc",
                       "SHA-256") == SaidChecksum::right));
   BOOST_TEST((compare({"x-amz-checksum-sha1: qZk+NkcGgWq6PiVxeFDCbJzQ2J0="}, "abc", "SHA-1") ==
               SaidChecksum::right));
   BOOST_TEST((compare({"x-amz-checksum-crc32c: 4waSgw=="}, "123456788", "CRC32C") == SaidChecksum::wrong));
+  BOOST_TEST((compare({"x-amz-checksum-crc32: y/Q5Jg=="}, "123456788", "CRC32") == SaidChecksum::wrong));
   BOOST_TEST((compare({"x-amz-checksum-sha256: ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=",
                        "x-amz-checksum-type: FULL_OBJECT"},
                       "abd", "SHA-256") == SaidChecksum::wrong));

@@ -3,7 +3,7 @@
 Bucket `md5`: ETags are MD5s, as of most stores. `first`: the first answer has another bit. `always`: each answer has another one.
 `steady`: all have the same one, as if it lay in the store.
 Bucket `numbers`: the same names, and ETags that look like MD5s and are not; nothing is flipped there. With `sound`, nothing at all.
-Buckets `crc32c`, `sha256`, `sha1` and `parts`: ETags of uploads in parts, which say nothing; of a whole object this header says the
+Buckets `crc32c`, `crc32`, `sha256`, `sha1` and `parts`: ETags of uploads in parts, which say nothing; of a whole object this header says the
 checksum where the request has x-amz-checksum-mode (`parts`: one of its parts' checksums, which is to be ignored). Their `steady` is
 `small` with the same wrong bit each time, but for `parts`.
 GET /requests/BUCKET/KEY: how often it was asked for.
@@ -16,6 +16,7 @@ import re
 import sys
 import threading
 import urllib.parse
+import zlib
 
 SIZE = 9_000_000  # three pieces
 CONTENT = {name: hashlib.shake_256(name.encode()).digest(SIZE if name != "small" else 1000) for name in ("always", "first", "large", "small", "steady")}
@@ -33,7 +34,8 @@ def crc32c(data):
     return (crc ^ 0xFFFFFFFF).to_bytes(4, "big")
 
 
-SAID = {"crc32c": crc32c, "sha256": lambda data: hashlib.sha256(data).digest(), "sha1": lambda data: hashlib.sha1(data).digest()}
+SAID = {"crc32c": crc32c, "crc32": lambda data: zlib.crc32(data).to_bytes(4, "big"),
+        "sha256": lambda data: hashlib.sha256(data).digest(), "sha1": lambda data: hashlib.sha1(data).digest()}
 
 
 def said_of(bucket, key):
