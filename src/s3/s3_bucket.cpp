@@ -62,7 +62,9 @@ class S3Bucket::Exchange final : public HttpProtocol {
   }
 
   HttpFailure judge(const HttpRequest& /*request*/, const HttpResponse& response) override {
-    auto verdict = judge_s3({bucket_.options_.bucket, region_, used_ ? used_->source : "", now_s_}, response);
+    auto verdict = judge_s3({bucket_.options_.bucket, region_, used_ ? used_->source : "", now_s_,
+                             used_ && !used_->session_token.empty()},
+                            response);
     if (bucket_.take_remedy(verdict, used_)) {
       verdict.failure.kind = FailureKind::repeat;
     }

@@ -81,7 +81,11 @@ void judge_code(S3Verdict& verdict, const S3Question& question, const S3ErrorDoc
     verdict.remedy = S3Remedy::credentials;
   } else if (error.code == "AccessDenied" || error.code == "AllAccessDisabled" ||
              error.code == "AccountProblem") {
-    set_final(failure, Code::permission, EACCES, fmt::format("access is denied ({}; {})", error.code, keys));
+    // Ceph says no more of a token that has expired.
+    set_final(failure, Code::permission, EACCES,
+              fmt::format("access is denied{} ({}; {})",
+                          question.has_session_token ? ", or the session token has expired" : "", error.code,
+                          keys));
   } else if (!error.code.empty()) {
     failure.reason += fmt::format(": {}{}{}", error.code, error.message.empty() ? "" : ", ", error.message);
   }

@@ -28,6 +28,7 @@ struct S3Question {
   std::string region;              // that was signed for
   std::string credentials_source;  // "environment"; empty when anonymous
   std::int64_t now_s = 0;          // the time that was signed, in seconds since 1970
+  bool has_session_token = false;  // among the credentials
 };
 
 // An answer to HEAD has no words, only its status and headers.

@@ -1,12 +1,15 @@
 #!/bin/bash
-# s3.sh up | env | down: a real S3 server (Ceph's radosgw) on this machine, its data in memory, for tests.
+# s3.sh up | env | token | down: a real S3 server (Ceph's radosgw) on this machine, its data in memory, for tests.
 #
 #   up     starts a monitor, an OSD and the gateway, makes a user, and waits until a signed request is answered
 #   env    prints the variables that lead to it, for eval: AWS_ENDPOINT_URL, the user's keys, a region
+#   token  the same with keys of the user's that are good for 15 minutes and have a session token;
+#          `token expired`: with keys whose time is over
 #   down   ends all of them and removes what they wrote
 #
 # Everything is in $FOREBAY_LAB/s3 (FOREBAY_LAB: a directory of the caller's own, default /var/tmp/forebay-lab-$UID). S3_PORT is the
 # gateway's port (18480), the two behind it are the monitor's; S3_HOST is the address it listens on (127.0.0.1). S3_TLS=CERTIFICATE serves https (a PEM file with certificate and key).
+# S3_TOKENS=true for `token` (then it calls all wrong keys AccessDenied).
 # Needs no root; packages: install_packages.sh test.
 set -euo pipefail
 
@@ -14,6 +17,7 @@ lab=${FOREBAY_LAB:-/var/tmp/forebay-lab-$UID}/s3
 port=${S3_PORT:-18480}
 access_key=forebaytest
 secret_key=secret/of+the=tests
+sts_key=sixteen-byte-key
 export CEPH_CONF=$lab/ceph.conf
 [ -z "${S3_TLS:-}" ] || scheme=https
 scheme=${scheme:-http}
@@ -70,7 +74,9 @@ ms mon client mode = crc
 rgw frontends = beast $front tcp_nodelay=1
 rgw data = $lab/run
 rgw thread pool size = 32
-rgw enable apis = s3, admin
+rgw enable apis = s3, sts, iam, admin
+rgw s3 auth use sts = ${S3_TOKENS:-false}
+rgw sts key = $sts_key
 rgw enable usage log = false
 rgw dns name = localhost
 rgw rados pool pg num min = 1
@@ -106,7 +112,7 @@ up() {
   ceph-osd -i 0 >"$lab/log/osd" 2>&1
   timeout 60 radosgw -n client.rgw
   radosgw-admin -n client.admin user create --uid tests --display-name tests --access-key "$access_key" --secret-key "$secret_key" \
-    >/dev/null 2>"$lab/log/user"
+    --caps 'user-policy=*' >/dev/null 2>"$lab/log/user"
   # The port could be somebody else's server: ours knows the key.
   deadline=$((SECONDS + 60))
   until [ "$(signed_request)" = 200 ]; do
@@ -114,6 +120,36 @@ up() {
     sleep 0.05
   done
 }
+
+ask_user() { # SERVICE PARAMETERS...: as the user, something of a service beside S3
+  curl -sS --fail -m 30 ${S3_TLS:+--cacert "$S3_TLS"} --aws-sigv4 "aws:amz:us-east-1:$1" -u "$access_key:$secret_key" \
+    "${@:2}" "$endpoint/"
+}
+
+variables() {
+  echo "export AWS_ENDPOINT_URL=$endpoint AWS_ACCESS_KEY_ID=$access_key AWS_SECRET_ACCESS_KEY=$secret_key AWS_REGION=us-east-1"
+}
+
+token() { # [expired]
+  local answer name value
+  declare -A said
+  ask_user iam --data-urlencode Action=PutUserPolicy --data-urlencode UserName=tests --data-urlencode PolicyName=all --data-urlencode \
+    'PolicyDocument={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sts:*","s3:*"],"Resource":"*"}]}' >/dev/null
+  answer=$(ask_user sts -d 'Action=GetSessionToken&DurationSeconds=900&Version=2011-06-15')
+  for name in AccessKeyId SecretAccessKey SessionToken; do
+    value=${answer#*<"$name">}
+    said[$name]=${value%%</"$name">*}
+  done
+  # Its end is the first date in it, encrypted; the gateway gives out none that end earlier.
+  [ -z "${1:-}" ] ||
+    said[SessionToken]=$(base64 -d <<<"${said[SessionToken]}" | crypt -d | LC_ALL=C sed 's/20[0-9][0-9]-/2020-/' | crypt | base64 -w 0)
+  access_key=${said[AccessKeyId]} secret_key=${said[SecretAccessKey]}
+  echo "$(variables) AWS_SESSION_TOKEN=${said[SessionToken]}"
+}
+
+# As the gateway does: with a vector of its own.
+crypt() { openssl enc -aes-128-cbc -K "$(hex_of "$sts_key")" -iv "$(hex_of cephsageyudagreg)" "$@"; }
+hex_of() { printf %s "$1" | od -An -v -tx1 | tr -d ' \n'; }
 
 down() {
   local daemon pid
@@ -128,12 +164,11 @@ down() {
 
 case ${1:-} in
   up) up ;;
+  token) token "${@:2}" ;;
   down) down ;;
-  env)
-    echo "export AWS_ENDPOINT_URL=$endpoint AWS_ACCESS_KEY_ID=$access_key AWS_SECRET_ACCESS_KEY=$secret_key AWS_REGION=us-east-1"
-    ;;
+  env) variables ;;
   *)
-    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

@@ -8,7 +8,7 @@ using namespace forebay;
 namespace {
 
 constexpr std::int64_t kNow = 784111777;  // Sun, 06 Nov 1994 08:49:37 GMT
-const S3Question kQuestion{"data", "us-east-1", "environment", kNow};
+const S3Question kQuestion{"data", "us-east-1", "environment", kNow, false};
 
 S3Verdict verdict_of(int status, const std::string& code, const std::string& header = {},
                      const std::string& more = {}) {
@@ -64,6 +64,19 @@ BOOST_AUTO_TEST_CASE(expired_credentials_may_be_renewed) {
     BOOST_TEST((verdict.remedy == S3Remedy::credentials));
     check(verdict, FailureKind::final_answer, Code::permission, "the session token has expired");
   }
+}
+
+// Not all stores tell an expired token from what is forbidden.
+BOOST_AUTO_TEST_CASE(denied_access_may_be_a_token_that_has_expired) {
+  HttpResponse response;
+  response.status = 403;
+  response.text = "<Error><Code>AccessDenied</Code></Error>";
+  auto question = kQuestion;
+  check(judge_s3(question, response), FailureKind::final_answer, Code::permission,
+        "access is denied (AccessDenied; credentials from environment)");
+  question.has_session_token = true;
+  check(judge_s3(question, response), FailureKind::final_answer, Code::permission,
+        "access is denied, or the session token has expired (AccessDenied; credentials from environment)");
 }
 
 BOOST_AUTO_TEST_CASE(a_wrong_clock_is_corrected_by_the_stores) {
