@@ -48,11 +48,11 @@ cut -d '|' -f 1 "$work/table" >"$work/keys"
 FAULTY_KEYS=$(cat "$work/keys")
 export FAULTY_KEYS
 
-store() { # VARIABLES...: starts one; its address is $endpoint
-  coproc STORE { exec env "$@" "$python" "$FOREBAY_SOURCE/tests/web/faulty_server.py"; }
+store() { # VARIABLE [CERTIFICATE KEY...]: starts one; its address is $endpoint
+  coproc STORE { exec env "$1" "$python" "$FOREBAY_SOURCE/tests/web/faulty_server.py" "${@:2}"; }
   local port
   read -r port <&"${STORE[0]}"
-  endpoint=http://127.0.0.1:$port
+  endpoint=$([ $# = 1 ] && echo http || echo https)://127.0.0.1:$port
   store_input=${STORE[1]}
 }
 end_store() {
@@ -82,9 +82,10 @@ with concurrent.futures.ThreadPoolExecutor(8) as readers:
     for group in keys[:others], keys[others:]:
         print(*readers.map(read, group), sep="\n", flush=True)
 READ
-run() { # ORIGIN
+read=("$python" "$work/read.py" "$mount" "$work/keys" "$others")
+run() { # ORIGIN OPTIONS...
   "$forebay" run --nodes 3 --quiet --anonymous --s3-endpoint "$endpoint" --stage "$1=$mount" --buffer "$work/buffer.${1%%:*}" --prefetch off \
-    --origin-deadline 4 --report "$work/report" -- "$python" "$work/read.py" "$mount" "$work/keys" "$others" >"$work/out" 2>"$work/err"
+    --origin-deadline 4 --report "$work/report" "${@:2}" >"$work/out" 2>"$work/err"
 }
 
 # What a web server's files are called: the same keys, each by its own address.
@@ -101,7 +102,7 @@ for origin in s3://store "manifest:$work/manifest"; do
   section "faults of ${origin%%:*}"
   store FAULTY_ALL=1
   manifest
-  run "$origin" || fail "the run" "$(cat "$work/err")"
+  run "$origin" -- "${read[@]}" || fail "the run" "$(cat "$work/err")"
   cut -d '|' -f 1,2 "$work/table" >"$work/expected"
   expect_same "what each fault comes to" "$work/expected" "$work/out"
   while IFS='|' read -r key _ most; do
@@ -116,9 +117,43 @@ for origin in s3://store "manifest:$work/manifest"; do
   section "it is well again"
   store FAULTY_SOUND=1
   manifest
-  run "$origin" || fail "the run" "$(cat "$work/err")"
+  run "$origin" -- "${read[@]}" || fail "the run" "$(cat "$work/err")"
   sed 's/$/|right/' "$work/keys" >"$work/expected"
   expect_same "right bytes of all" "$work/expected" "$work/out"
   expect_report "nothing wrong was kept" "$work/report" "r['damaged'] == 0 and r['errors'] == 0"
   end_store
 done
+
+section "faults of TLS, when all was well before"
+for name in own stranger; do
+  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 -keyout "$work/$name.key" \
+    -out "$work/$name.pem" 2>/dev/null
+done
+cat >"$work/tls.py" <<'TLS'
+import os
+import sys
+mount, said = sys.argv[1:]
+pattern = bytes((131 * i + i // 1024) % 256 for i in range(262144))
+for number, (mode, why) in enumerate((("", ""), ("cut 2", ""), ("cut", "Input/output error"), ("stall", "Connection timed out"),
+                                      ("stranger", "Input/output error"), ("", ""))):
+    with open(said + ".new", "w") as file:
+        file.write(mode)
+    os.rename(said + ".new", said)
+    try:
+        with open(f"{mount}/tls={number}", "rb") as file:
+            came = "" if file.read() == (pattern * 4)[:1000000] else "WRONG BYTES"
+    except OSError as error:
+        came = os.strerror(error.errno)
+    assert came == why, (mode, came)
+TLS
+FAULTY_KEYS=$(printf 'tls=%s\n' 0 1 2 3 4 5)
+: >"$work/tls"
+store FAULTY_TLS="$work/tls" "$work/own.pem" "$work/own.key" "$work/stranger.pem" "$work/stranger.key"
+run s3://store --ca-file "$work/own.pem" -- "$python" "$work/tls.py" "$mount" "$work/tls" || fail "faults of TLS" "$(cat "$work/err")"
+for said in 'tls%3D2 .*; [0-9]+ attempts' 'tls%3D3 .*timed out.*; 1 attempt' 'tls%3D4 .*certificate is not trusted.*; 1 attempt'; do
+  grep -qE "$said" "$work/err" || fail "it is said: $said" "$(cat "$work/err")"
+done
+for number in 2 3 4; do
+  expect_equal "nobody was sent a request of tls=$number" "" "$(curl -sk "$endpoint/_seen/tls%3D$number")"
+done
+end_store

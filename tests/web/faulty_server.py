@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""faulty_server.py [CERTIFICATE KEY]: an HTTP server on a port of its own choice that misbehaves as it is told.
+"""faulty_server.py [CERTIFICATE KEY [CERTIFICATE KEY]]: an HTTP server on a port of its own choice that misbehaves as it is told.
 
 Prints the port and serves until its standard input ends. /NAME?fault=FAULT&times=K&... answers the first K requests
 for NAME (all, when K is absent) with that fault, and the others as a good server would: an object of `size` bytes
@@ -27,6 +27,10 @@ for NAME (all, when K is absent) with that fault, and the others as a good serve
 
 `after=K` answers the first K well, before the fault; `then=FAULT` is what comes after it. /store is an S3 bucket whose keys are the lines of the environment's
 FAULTY_KEYS: what stands behind /NAME? above. With FAULTY_SOUND in the environment there are no faults.
+
+With TLS, the file that the environment's FAULTY_TLS names says what becomes of connections: "MODE" or "MODE K" (the next K of them; then
+all goes well), MODE being `cut` (in the middle of the handshake), `stall` (nothing comes of it) or `stranger` (it has the second
+certificate). When the file's text changes, connections end at their next request.
 
 /_seen/NAME has a line for each request for NAME: method, connection, Range, If-Match. Handles bytes=A-B and If-Match.
 """
@@ -60,9 +64,42 @@ def listing():
     return f"<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode()
 
 
+class Handshakes:
+    """What becomes of the next connection, by FAULTY_TLS."""
+
+    def __init__(self, contexts):
+        self.contexts, self.text, self.count = contexts, "", 0
+
+    def now(self):
+        if "FAULTY_TLS" not in os.environ:
+            return ""
+        with open(os.environ["FAULTY_TLS"], encoding="utf-8") as file:
+            return file.read().strip()
+
+    def shake(self, sock):
+        """The TLS socket; None: it came to nothing."""
+        with LOCK:
+            text = self.now()
+            self.count = self.count + 1 if text == self.text else 1
+            self.text = text
+            mode, _, times = text.partition(" ")
+            if self.count > int(times or "1000000"):
+                mode = ""
+        if mode in ("cut", "stall"):
+            sock.recv(1)
+            if mode == "cut":
+                sock.sendall(b"\x16\x03\x03\x00\x7a\x02\x00")
+            else:
+                while sock.recv(65536):
+                    pass
+            sock.close()
+            return None
+        return self.contexts[1 if mode == "stranger" else 0].wrap_socket(sock, server_side=True)
+
+
 class Connection:
-    def __init__(self, sock, number):
-        self.sock, self.number = sock, number
+    def __init__(self, sock, number, is_over):
+        self.sock, self.number, self.is_over = sock, number, is_over
         self.file = sock.makefile("rb")
 
     def serve(self):
@@ -77,7 +114,7 @@ class Connection:
 
     def one(self):
         line = self.file.readline()
-        if not line:
+        if not line or self.is_over():
             return False
         method, target, _ = line.decode().split()
         headers = {}
@@ -196,20 +233,23 @@ class Connection:
 
 def main():
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    context = None
-    if len(sys.argv) == 3:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(sys.argv[1], sys.argv[2])
+    contexts = []
+    for certificate, key in zip(sys.argv[1::2], sys.argv[2::2]):
+        contexts.append(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        contexts[-1].load_cert_chain(certificate, key)
+    handshakes = Handshakes(contexts)
 
     def serve(sock, number):
+        before = handshakes.now()
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if context:
-                sock = context.wrap_socket(sock, server_side=True)
+            if contexts:
+                sock = handshakes.shake(sock)
         except OSError:
             sock.close()
             return
-        Connection(sock, number).serve()
+        if sock is not None:
+            Connection(sock, number, lambda: handshakes.now() != before).serve()
 
     def accept():
         number = 0
