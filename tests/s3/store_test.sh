@@ -116,7 +116,7 @@ for line in sys.stdin:
     if r["type"] == "file":
         print(r["etag"].strip("\""), " ./" + urllib.parse.unquote(r["path"]), sep=" ")' <"$work/ls.out" | LC_ALL=C sort -k 2 >"$work/etags"
 stage() { # OPTIONS... -- COMMAND
-  "$forebay" run --nodes 3 --buffer "$work/buffer" --stage "s3://data=$mount" --prefetch wait --report "$work/report" "$@" 2>"$work/run.err"
+  "$forebay" run --nodes 3 --buffer "$scratch/buffer" --stage "s3://data=$mount" --prefetch wait --report "$work/report" "$@" 2>"$work/run.err"
 }
 # The store's ETags of such objects are their MD5: every byte is compared with what another program put there.
 stage -- sh -c "cd $mount && find . -type f -print0 | xargs -0 md5sum" >"$work/sums" || fail "staged from the store" "$(cat "$work/run.err")"
@@ -154,7 +154,7 @@ for what, why in ((lambda: os.mkdir(mount + '/flat'), errno.EEXIST), (lambda: os
 expect_report "a warm restart asks the store for names alone" "$work/report" "r['origin_read_ratio'] == 0"
 
 section "the verbs, on a store"
-"$forebay" run --nodes 3 --quiet --buffer "$work/verbs" --stage "s3://data=$mount" --prefetch off --report "$work/report" -- bash -euc "
+"$forebay" run --nodes 3 --quiet --buffer "$scratch/verbs" --stage "s3://data=$mount" --prefetch off --report "$work/report" -- bash -euc "
   said() { grep -qE -- \"\$2\" \"\$1\" || { echo \"no '\$2' in:\"; cat \"\$1\"; exit 1; }; }
   '$forebay' prefetch --wait $mount/flat >'$work/said' 2>&1
   '$forebay' check --verify $mount/flat >'$work/said'
@@ -167,7 +167,7 @@ section "the verbs, on a store"
 expect_report "what was evicted came again, and nothing else" "$work/report" "r['origin_bytes_read'] == r['dataset_bytes'] + 5000000"
 
 section "a bandwidth is the whole job's, for what is wanted now too"
-"$forebay" run --nodes 2 --quiet --stage "s3://data=$mount" --prefetch off --bandwidth 4M/s --buffer "$work/slow" -- "$python" -c "
+"$forebay" run --nodes 2 --quiet --stage "s3://data=$mount" --prefetch off --bandwidth 4M/s --buffer "$scratch/slow" -- "$python" -c "
 import time
 begun = time.monotonic()
 assert len(open('$mount/large', 'rb').read()) == 5000000
@@ -176,7 +176,7 @@ assert time.monotonic() - begun > 0.9, time.monotonic() - begun" 2>"$work/slow.e
 
 section "a list of names"
 printf 'flat/{000010..000019}\ns3://data/large\nmarker/\n' |
-  "$forebay" run --nodes 3 --quiet --stage "s3://data=$mount" --stage-list - --prefetch wait --buffer "$work/listed" --report "$work/report" -- sh -c "
+  "$forebay" run --nodes 3 --quiet --stage "s3://data=$mount" --stage-list - --prefetch wait --buffer "$scratch/listed" --report "$work/report" -- sh -c "
   cd '$mount' && find . -type f | wc -l && ls flat && ! cat flat/000020 && '$forebay' refresh" >"$work/listed.out" 2>"$work/listed.err" ||
   fail "a list of names" "$(cat "$work/listed.err")"
 expect_equal "only what is named is there" "11 $(seq -s ' ' -f '%06.0f' 10 19)" "$(grep -v refreshed "$work/listed.out" | head -n 11 | xargs)"
@@ -184,22 +184,22 @@ grep -q 'flat/000020: No such file' "$work/listed.err" || fail "what is not name
 grep -q ': 0 changed, 0 gone, 0 new' "$work/listed.out" || fail "what is not named is not new" "$(cat "$work/listed.out")"
 expect_report "only what is named came" "$work/report" "r['dataset_objects'] == 11 and r['origin_read_ratio'] == 1.0"
 code=0
-printf 'flat/{019999..020000}\n' | "$forebay" run --nodes 2 --quiet --stage "s3://data=$mount" --stage-list - --buffer "$work/listed" -- touch "$work/was-run" 2>"$work/listed.err" || code=$?
+printf 'flat/{019999..020000}\n' | "$forebay" run --nodes 2 --quiet --stage "s3://data=$mount" --stage-list - --buffer "$scratch/listed" -- touch "$work/was-run" 2>"$work/listed.err" || code=$?
 expect_equal "a name that is not there ends the run" 1 "$code"
 grep -q "1 of the 2 listed names is not at s3://data ('flat/020000')" "$work/listed.err" || fail "what is not there is said" "$(cat "$work/listed.err")"
 
 section "what changes while it is read is refused, and what cannot be staged is not run"
-"$forebay" run --nodes 2 --quiet --stage "s3://data/flat=$mount" --prefetch off --buffer "$work/cold" -- sh -c "
+"$forebay" run --nodes 2 --quiet --stage "s3://data/flat=$mount" --prefetch off --buffer "$scratch/cold" -- sh -c "
   cat $mount/000001 >/dev/null &&
   '$python' '$FOREBAY_SOURCE/tests/s3/fill_bucket.py' data flat/000002=changed &&
   { cat $mount/000002; true; }" >"$work/cold.out" 2>"$work/cold.err" || fail "a changed object" "$(cat "$work/cold.err")"
 grep -q 'Stale file handle' "$work/cold.err" || fail "a changed object is refused" "$(cat "$work/cold.err")"
 expect_equal "nothing of the new version" "" "$(cat "$work/cold.out")"
-"$forebay" run --nodes 2 --quiet --stage "s3://data=$mount" --prefetch off --buffer "$work/small" --capacity 1M -- sh -c "
+"$forebay" run --nodes 2 --quiet --stage "s3://data=$mount" --prefetch off --buffer "$scratch/small" --capacity 1M -- sh -c "
   cat $mount/flat/000001 >/dev/null && ! cat $mount/large" >"$work/small.out" 2>"$work/small.err" || fail "an object larger than all buffers" "$(cat "$work/small.err")"
 grep -q 'large: Input/output error' "$work/small.err" || fail "an object larger than all buffers is refused" "$(cat "$work/small.err")"
 code=0
-AWS_SECRET_ACCESS_KEY=wrong/secret "$forebay" run --nodes 2 --stage "s3://data=$mount" --buffer "$work/none" -- touch "$work/was-run" 2>"$work/none.err" || code=$?
+AWS_SECRET_ACCESS_KEY=wrong/secret "$forebay" run --nodes 2 --stage "s3://data=$mount" --buffer "$scratch/none" -- touch "$work/was-run" 2>"$work/none.err" || code=$?
 cat "$work/run.err" "$work/cold.err" "$work/none.err" >>"$work/all.err"
 expect_equal "a wrong secret ends the run" 1 "$code"
 [ ! -e "$work/was-run" ] || fail "the command was run without its dataset"
@@ -209,7 +209,7 @@ section "no secret is where others look"
 printf '[hidden]\naws_access_key_id = %s\naws_secret_access_key = %s\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" >"$work/hidden"
 rev <<<"$AWS_SECRET_ACCESS_KEY" >"$work/backwards" # What looks for it is not to have it itself.
 env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY "AWS_SHARED_CREDENTIALS_FILE=$work/hidden" "$forebay" run --nodes 2 --quiet --s3-profile hidden \
-  --stage "s3://data/flat=$mount" --buffer "$work/looked" --prefetch wait --report "$work/report" -- "$python" -c "
+  --stage "s3://data/flat=$mount" --buffer "$scratch/looked" --prefetch wait --report "$work/report" -- "$python" -c "
 import glob, os
 assert len(os.listdir('$mount')) == $objects and open('$mount/000007').read() == '7'
 backwards = open('$work/backwards', 'rb').read().strip()
@@ -227,7 +227,7 @@ with open('/proc/self/mem', 'rb', 0) as memory:
             memory.seek(begin)
             look(memory.read(end - begin), line)
 session = os.environ['FOREBAY_SESSION']
-for place in [os.path.dirname(session), '$work/looked']:
+for place in [os.path.dirname(session), '$scratch/looked']:
     for directory, _, names in os.walk(place):
         for name in names:
             path = os.path.join(directory, name)
