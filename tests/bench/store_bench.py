@@ -125,6 +125,8 @@ def staging(arguments, work, sets):
     clients = Clients(arguments, work)
     rows = []
     for name, (keys, byte_count) in sets.items():
+        if not keys:
+            continue
         ways = {"forebay": clients.forebay, f"rclone copy, {arguments.connections} transfers": clients.rclone,
                 "rclone copy, as it comes": clients.rclone_default, "bare libcurl loop": clients.libcurl}
         taken = {way: [] for way in ways}
