@@ -19,12 +19,12 @@ enum class PeerOp : std::uint16_t {
   alive = 28,         // Watch: are you there? (server/watch.hpp)
   silent = 29,        // Watch: to node 0: a node is not
   throttled = 30,     // ThrottleNews: a store said to slow down (server/throttle_news.hpp)
+  changed = 31,       // ChangedObjects: which version of an object is read anew (stage/peer_messages.hpp)
   checkpoint_names = 40,      // CheckpointService: names that changed on the node (server/checkpoint_messages.hpp)
   checkpoint_published = 41,  // CheckpointService: marks of the node that are durable now
   read_checkpoint = 42,       // CheckpointService: a chunk of a file of the node's tree, or of a copy it keeps
   keep_copy = 43,             // CheckpointService: to a partner: keep this file, which you read from me
   drop_copy = 44,             // CheckpointService: to a partner: it is durable
-  changed = 31,       // ChangedObjects: which version of an object is read anew (stage/peer_messages.hpp)
   stop = 26,          // Server: stop serving (to node 0: make everybody stop)
 };
 

@@ -71,14 +71,15 @@ end_store
 
 section "checksums that stores say beside the bytes"
 store
-right small | cut -d ' ' -f 1 >"$work/expected"
+right small large | cut -d ' ' -f 1 >"$work/expected"
 for bucket in crc32c crc32 sha256 sha1 parts; do
-  run $bucket "cd $mount && sha256sum <small | cut -d ' ' -f 1 && ! cat steady >/dev/null || [ $bucket = parts ]" || fail "$bucket" "$(cat "$work/err")"
+  run $bucket "cd $mount && sha256sum small large | cut -d ' ' -f 1 && ! cat steady >/dev/null || [ $bucket = parts ]" || fail "$bucket" "$(cat "$work/err")"
   expect_same "$bucket: what is sound" "$work/expected" "$work/out"
   if [ $bucket != parts ]; then
     grep -q 'steady: Input/output error' "$work/err" || fail "$bucket: a reader's errno" "$(cat "$work/err")"
     grep -qE "s3://$bucket/steady is not what the store says \\(its (CRC32C?|SHA-256|SHA-1) differs\\); 3 attempts" "$work/err" || fail "$bucket: it is said" "$(cat "$work/err")"
   fi
   expect_equal "$bucket: once what is sound" 1 "$(curl -s "$endpoint/requests/$bucket/small")"
+  expect_equal "$bucket: what is more than one request, of which nothing is said" 3 "$(curl -s "$endpoint/requests/$bucket/large")"
 done
 end_store

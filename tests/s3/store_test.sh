@@ -47,6 +47,7 @@ for name in flat/ both/ both-between large marker/ 'a&b=c?d#e' "quote\"'<>"; do
 done
 expect_ls "an object" 0 s3://data/large
 expect_equal "an object" "5000000 large" "$(awk '{print $1, $4}' "$work/ls.out")"
+expect_ls "a bucket in the host's name" 0 --s3-addressing virtual s3://data/both/
 expect_ls "nothing" 1 s3://data/larg
 expect_said "nothing" "there is nothing at s3://data/larg"
 
@@ -154,6 +155,8 @@ for what, why in ((lambda: os.mkdir(mount + '/flat'), errno.EEXIST), (lambda: os
 expect_report "a warm restart asks the store for names alone" "$work/report" "r['origin_read_ratio'] == 0"
 
 section "the verbs, on a store"
+"$forebay" plan --json --nodes 3 --capacity 1G s3://data >"$work/planned" 2>>"$work/all.err" || fail "plan"
+expect_report "plan" "$work/planned" "r['fits'] and r['dataset_objects'] == $objects + 11"
 "$forebay" run --nodes 3 --quiet --buffer "$scratch/verbs" --stage "s3://data=$mount" --prefetch off --report "$work/report" -- bash -euc "
   said() { grep -qE -- \"\$2\" \"\$1\" || { echo \"no '\$2' in:\"; cat \"\$1\"; exit 1; }; }
   '$forebay' prefetch --wait $mount/flat >'$work/said' 2>&1
