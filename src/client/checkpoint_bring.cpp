@@ -55,6 +55,24 @@ bool has_unlisted(int directory, const char* name, int depth) {
   return bytes < 0;
 }
 
+// Whether the placeholder's file has moved at the destination to where the placeholder stands; `into` is that
+// then.
+bool is_moved(const MappedSession& session, const Resolution& found, const PlaceholderRecord& record,
+              char into[PATH_MAX]) {
+  char path[PATH_MAX];
+  char here[PATH_MAX];
+  struct stat info;
+  copy_tree_path(session, found, path);
+  if (destination_path(session, found.checkpoint, path, here) != 0 ||
+      sys::fstatat(AT_FDCWD, here, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode) ||
+      static_cast<uint64_t>(info.st_size) != record.size ||
+      info.st_mtim.tv_sec * 1'000'000'000LL + info.st_mtim.tv_nsec != record.mtime_ns) {
+    return false;
+  }
+  memcpy(into, here, strlen(here) + 1);
+  return true;
+}
+
 }  // namespace
 
 void copy_tree_path(const MappedSession& session, const Resolution& found, char into[PATH_MAX]) {
@@ -73,7 +91,8 @@ bool is_at_destination(const MappedSession& session, Resolution* found) {
         destination_path(session, found->checkpoint, placeholder.path, path) != 0) {
       return false;
     }
-    if (sys::fstatat(AT_FDCWD, path, &info, AT_SYMLINK_NOFOLLOW) != -ENOENT || tries == kMovedTriesMax) {
+    const bool there = sys::fstatat(AT_FDCWD, path, &info, AT_SYMLINK_NOFOLLOW) != -ENOENT;
+    if (there || tries == kMovedTriesMax || is_moved(session, *found, placeholder.record, path)) {
       memcpy(found->path.text, path, strlen(path) + 1);
       found->tree_bytes = 0;
       return true;

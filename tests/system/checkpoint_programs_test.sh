@@ -9,4 +9,3 @@ source "$here/checkpoint_programs.sh"
 prepare_destination
 write_observed "$work/mount" "$forebay" run --nodes 3 --per-node --buffer "$work/buffer" --report "$work/report.json" \
   --checkpoint "$destination=$work/mount"
-cat "$work/report.json"
