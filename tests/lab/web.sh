@@ -27,7 +27,7 @@ pid $lab/pid;
 error_log $lab/error.log;
 events { worker_connections 1024; }
 http {
-  log_format asked '\$request_method \$request_uri \$status "\$http_range" \$body_bytes_sent';
+  log_format asked '\$request_method \$request_uri \$status "\$http_range" \$body_bytes_sent \$server_protocol';
   access_log $lab/access.log asked;
   sendfile on;
   default_type application/octet-stream;

@@ -73,6 +73,7 @@ for kind in html json tls; do
   expect_same "$kind: every name, attribute and byte" "$work/expected" "$work/out"
   expect_report "$kind: each byte came once" "$work/report" "r['origin_read_ratio'] == 1.0 and r['errors'] == 0 and r['store']['repeated'] == 0"
 done
+grep -q '^GET /json/plain/large .* HTTP/2.0$' "$("$lab/web.sh" log)" || fail "HTTP/2 is used where TLS offers it"
 staged "$TEST_URL/json/" each "$python -c 'import mmap, os
 for place, _, names in os.walk(\".\"):
     for name in names:
