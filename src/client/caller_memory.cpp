@@ -4,11 +4,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "client/each_call.hpp"
 #include "client/system_call.hpp"
 
 namespace forebay {
 
-constinit KnownPages readable_pages{};
+FOREBAY_EACH_CALL constinit KnownPages readable_pages{};
 
 namespace {
 

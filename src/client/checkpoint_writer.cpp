@@ -8,11 +8,12 @@
 #include "client/checkpoint_request.hpp"
 #include "client/checkpoint_room.hpp"
 #include "client/descriptor_path.hpp"
+#include "client/each_call.hpp"
 #include "client/system_call.hpp"
 
 namespace forebay {
 
-constinit int32_t checkpoint_writer = 0;
+FOREBAY_EACH_CALL constinit int32_t checkpoint_writer = 0;
 
 namespace {
 

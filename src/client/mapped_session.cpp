@@ -6,13 +6,18 @@
 
 #include "client/checkpoint_placeholder.hpp"
 #include "client/descriptor_hints.hpp"
+#include "client/each_call.hpp"
 #include "client/system_call.hpp"
 #include "client/working_directory.hpp"
 
 namespace forebay {
 
 // The one global: hooks are called by a program that hands them no context.
-constinit MappedSession* current_session = nullptr;
+FOREBAY_EACH_CALL constinit MappedSession* current_session = nullptr;
+namespace {
+constinit WorkingDirectoryCache unrelated{
+    WorkingDirectoryCache::kUnrelated << WorkingDirectoryCache::kTagShift, 0, 0};
+}
 constinit MappedSession no_session{};
 
 namespace {
@@ -270,6 +275,7 @@ MappedSession* attach(const char* path) {
   Attempt attempt;
   if (path == nullptr || !fill(path, &attempt)) {
     attempt.drop();
+    __atomic_store_n(&no_session.working_directory, &unrelated, __ATOMIC_RELAXED);
     return publish(&no_session, &attempt);
   }
   return publish(static_cast<MappedSession*>(attempt.session.data), &attempt);

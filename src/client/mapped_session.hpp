@@ -61,7 +61,12 @@ struct DescriptorHints;
 struct KeptIdentities;
 struct WorkingDirectoryCache;
 
-struct MappedSession {
+struct alignas(64) MappedSession {
+  // What the first look at each path takes (path_filter.hpp), together.
+  WorkingDirectoryCache* working_directory;
+  uint32_t mount_count;
+  MountName mounts[kMountNamesMax];
+
   ControlPage* control;
   char directory[kSessionPathBytesMax];
   uint32_t directory_bytes;
@@ -72,12 +77,9 @@ struct MappedSession {
   uint32_t rerooted;                 // atomic
   MappedDataset datasets[kDatasetsMax];
   uint32_t checkpoint_count;
-  uint32_t mount_count;
   MappedCheckpoint checkpoints[kCheckpointsMax];
-  MountName mounts[kMountNamesMax];
   DescriptorHints* hints;
   KeptIdentities* identities;  // checkpoint_placeholder.hpp; only where there are checkpoints
-  WorkingDirectoryCache* working_directory;
 
   const MappedDataset& dataset_of(Place place) const { return datasets[place.dataset]; }
   const CatalogEntry& entry_of(Place place) const { return dataset_of(place).catalog.entry(place.entry); }
@@ -106,7 +108,8 @@ inline void count(uint64_t& counter) {
 // thread, in signal handlers too. Costs one load once it is known.
 const MappedSession* first_session();
 extern MappedSession* current_session __attribute__((visibility("hidden")));  // nullptr: not tried yet.
-extern MappedSession no_session __attribute__((visibility("hidden")));        // tried, there is none
+// Tried, there is none. No path has to do with it.
+extern MappedSession no_session __attribute__((visibility("hidden")));
 inline const MappedSession* session() {
   MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
   if (__builtin_expect(known == nullptr, 0)) {

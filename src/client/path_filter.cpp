@@ -44,11 +44,8 @@ ssize_t regular_bytes(const char* path) {
 #endif
 
 bool is_plainly_elsewhere(const MappedSession& session, const char* path) {
-  if (path[0] != '/' || leads_to_descriptors(path)) {
-    return false;
-  }
-  const ssize_t bytes = regular_bytes(path);
-  if (bytes < 0) {
+  const ssize_t bytes = path[0] == '/' ? regular_bytes(path) : -1;
+  if (bytes < 0 || (bytes > 3 && leads_to_descriptors(path))) {
     return false;
   }
   for (uint32_t i = 0; i < session.mount_count; ++i) {

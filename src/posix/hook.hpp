@@ -10,36 +10,32 @@
 #include <fcntl.h>
 
 #include "client/checkpoint_bring.hpp"
+#include "client/each_call.hpp"
 #include "client/mapped_session.hpp"
 #include "client/path_filter.hpp"
 #include "client/path_resolver.hpp"
 
 namespace forebay {
 
-struct RealSymbol {
-  const char* name;
-  void* address;
-  const char* version = nullptr;  // the default one
-};
-
 // Looked up at its first use. glibc's dlsym allocates only to report a failure, and every name here is in
 // libc: so this is safe in an allocator that opens files while it starts. Two threads find the same.
-__attribute__((noinline, cold)) inline void* look_up(RealSymbol* symbol) {
-  void* found = symbol->version == nullptr ? ::dlsym(RTLD_NEXT, symbol->name)
-                                           : ::dlvsym(RTLD_NEXT, symbol->name, symbol->version);
-  __atomic_store_n(&symbol->address, found, __ATOMIC_RELAXED);
+// `version` is null for the default one.
+__attribute__((noinline, cold)) inline void* look_up(void** address, const char* name, const char* version) {
+  void* found = version == nullptr ? ::dlsym(RTLD_NEXT, name) : ::dlvsym(RTLD_NEXT, name, version);
+  __atomic_store_n(address, found, __ATOMIC_RELAXED);
   return found;
 }
-inline void* real_address(RealSymbol* symbol) {
-  void* known = __atomic_load_n(&symbol->address, __ATOMIC_RELAXED);
-  return __builtin_expect(known == nullptr, 0) ? look_up(symbol) : known;
+__attribute__((always_inline)) inline void* real_address(void** address, const char* name,
+                                                         const char* version = nullptr) {
+  void* known = __atomic_load_n(address, __ATOMIC_RELAXED);
+  return __builtin_expect(known == nullptr, 0) ? look_up(address, name, version) : known;
 }
 
 // The function that the program would have called without us: libc's, or that of another preloaded library.
-#define FOREBAY_REAL(name)                                         \
-  (reinterpret_cast<decltype(&::name)>([]() -> void* {             \
-    static constinit ::forebay::RealSymbol symbol{#name, nullptr}; \
-    return ::forebay::real_address(&symbol);                       \
+#define FOREBAY_REAL(name)                                    \
+  (reinterpret_cast<decltype(&::name)>([]() -> void* {        \
+    FOREBAY_EACH_CALL static constinit void* libcs = nullptr; \
+    return ::forebay::real_address(&libcs, #name);            \
   }()))
 
 #define FOREBAY_HOOK(result, name, ...)                                                                \
@@ -84,7 +80,7 @@ inline constexpr auto look_in_tree = [](const MappedSession& session, Resolution
 // says nothing.
 __attribute__((always_inline)) inline bool is_plainly_libcs(int directory, const char* path) {
   const MappedSession* known = __atomic_load_n(&current_session, __ATOMIC_ACQUIRE);
-  return known == &no_session || (known != nullptr && is_quickly_elsewhere(*known, directory, path));
+  return known != nullptr && is_quickly_elsewhere(*known, directory, path);
 }
 
 // dispatch() for a path that takes more than a first look.

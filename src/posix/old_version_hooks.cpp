@@ -12,10 +12,10 @@
 
 #if defined(__x86_64__)
 
-#define FOREBAY_OLD(name)                                                         \
-  (reinterpret_cast<decltype(&::name)>([]() -> void* {                            \
-    static constinit ::forebay::RealSymbol symbol{#name, nullptr, "GLIBC_2.2.5"}; \
-    return ::forebay::real_address(&symbol);                                      \
+#define FOREBAY_OLD(name)                                         \
+  (reinterpret_cast<decltype(&::name)>([]() -> void* {            \
+    FOREBAY_EACH_CALL static constinit void* libcs = nullptr;     \
+    return ::forebay::real_address(&libcs, #name, "GLIBC_2.2.5"); \
   }()))
 
 #define FOREBAY_OLD_HOOK(result, name, ...)                                                 \

@@ -14,56 +14,63 @@ int __openat64_2(int directory, const char* path, int flags);
 
 // `mode` is there only if a file may be created; else it is whatever was in its register, which libc does not
 // look at either. A named parameter is passed as a variadic one is, on all that Linux runs on, and leaves the
-// hook without a frame. Each hook calls libc itself where no mount is concerned: see dispatch().
-#define FOREBAY_OPEN_HOOK(name)                                                               \
-  FOREBAY_HOOK(int, name, const char* path, int flags, mode_t mode) {                         \
-    if (forebay::is_plainly_libcs(AT_FDCWD, path)) {                                          \
-      return FOREBAY_REAL(name)(path, flags, mode);                                           \
-    }                                                                                         \
-    return forebay::open_file({AT_FDCWD, path, flags, mode, [](const OpenCall& call) {        \
-                                 return FOREBAY_REAL(name)(call.path, call.flags, call.mode); \
-                               }});                                                           \
+// hook without a frame. Each hook calls libc itself where no mount is concerned: see dispatch(). What takes a
+// closer look is a function of its own with the same parameters, so that the hook needs no frame for it.
+#define FOREBAY_OPEN_HOOK(name)                                                                         \
+  static __attribute__((noinline, cold)) int name##_closely(const char* path, int flags, mode_t mode) { \
+    return forebay::open_file({AT_FDCWD, path, flags, mode, [](const OpenCall& call) {                  \
+                                 return FOREBAY_REAL(name)(call.path, call.flags, call.mode);           \
+                               }});                                                                     \
+  }                                                                                                     \
+  FOREBAY_HOOK(int, name, const char* path, int flags, mode_t mode) {                                   \
+    return forebay::is_plainly_libcs(AT_FDCWD, path) ? FOREBAY_REAL(name)(path, flags, mode)            \
+                                                     : name##_closely(path, flags, mode);               \
   }
 
-#define FOREBAY_OPENAT_HOOK(name)                                                                 \
-  FOREBAY_HOOK(int, name, int directory, const char* path, int flags, mode_t mode) {              \
-    if (forebay::is_plainly_libcs(directory, path)) {                                             \
-      return FOREBAY_REAL(name)(directory, path, flags, mode);                                    \
-    }                                                                                             \
-    return forebay::open_file({directory, path, flags, mode, [](const OpenCall& call) {           \
-                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags, \
-                                                           call.mode);                            \
-                               }});                                                               \
+#define FOREBAY_OPENAT_HOOK(name)                                                                        \
+  static __attribute__((noinline, cold)) int name##_closely(int directory, const char* path, int flags,  \
+                                                            mode_t mode) {                               \
+    return forebay::open_file({directory, path, flags, mode, [](const OpenCall& call) {                  \
+                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags,        \
+                                                           call.mode);                                   \
+                               }});                                                                      \
+  }                                                                                                      \
+  FOREBAY_HOOK(int, name, int directory, const char* path, int flags, mode_t mode) {                     \
+    return forebay::is_plainly_libcs(directory, path) ? FOREBAY_REAL(name)(directory, path, flags, mode) \
+                                                      : name##_closely(directory, path, flags, mode);    \
   }
 
-#define FOREBAY_FORTIFIED_OPEN_HOOK(name)                                           \
-  FOREBAY_HOOK(int, name, const char* path, int flags) {                            \
-    if (forebay::is_plainly_libcs(AT_FDCWD, path)) {                                \
-      return FOREBAY_REAL(name)(path, flags);                                       \
-    }                                                                               \
-    return forebay::open_file({AT_FDCWD, path, flags, 0, [](const OpenCall& call) { \
-                                 return FOREBAY_REAL(name)(call.path, call.flags);  \
-                               }});                                                 \
+#define FOREBAY_FORTIFIED_OPEN_HOOK(name)                                                  \
+  static __attribute__((noinline, cold)) int name##_closely(const char* path, int flags) { \
+    return forebay::open_file({AT_FDCWD, path, flags, 0, [](const OpenCall& call) {        \
+                                 return FOREBAY_REAL(name)(call.path, call.flags);         \
+                               }});                                                        \
+  }                                                                                        \
+  FOREBAY_HOOK(int, name, const char* path, int flags) {                                   \
+    return forebay::is_plainly_libcs(AT_FDCWD, path) ? FOREBAY_REAL(name)(path, flags)     \
+                                                     : name##_closely(path, flags);        \
   }
 
-#define FOREBAY_FORTIFIED_OPENAT_HOOK(name)                                                        \
-  FOREBAY_HOOK(int, name, int directory, const char* path, int flags) {                            \
-    if (forebay::is_plainly_libcs(directory, path)) {                                              \
-      return FOREBAY_REAL(name)(directory, path, flags);                                           \
-    }                                                                                              \
-    return forebay::open_file({directory, path, flags, 0, [](const OpenCall& call) {               \
-                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags); \
-                               }});                                                                \
+#define FOREBAY_FORTIFIED_OPENAT_HOOK(name)                                                               \
+  static __attribute__((noinline, cold)) int name##_closely(int directory, const char* path, int flags) { \
+    return forebay::open_file({directory, path, flags, 0, [](const OpenCall& call) {                      \
+                                 return FOREBAY_REAL(name)(call.directory, call.path, call.flags);        \
+                               }});                                                                       \
+  }                                                                                                       \
+  FOREBAY_HOOK(int, name, int directory, const char* path, int flags) {                                   \
+    return forebay::is_plainly_libcs(directory, path) ? FOREBAY_REAL(name)(directory, path, flags)        \
+                                                      : name##_closely(directory, path, flags);           \
   }
 
-#define FOREBAY_CREAT_HOOK(name)                                                          \
-  FOREBAY_HOOK(int, name, const char* path, mode_t mode) {                                \
-    if (forebay::is_plainly_libcs(AT_FDCWD, path)) {                                      \
-      return FOREBAY_REAL(name)(path, mode);                                              \
-    }                                                                                     \
-    return forebay::open_file(                                                            \
-        {AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode,                              \
-         [](const OpenCall& call) { return FOREBAY_REAL(name)(call.path, call.mode); }}); \
+#define FOREBAY_CREAT_HOOK(name)                                                             \
+  static __attribute__((noinline, cold)) int name##_closely(const char* path, mode_t mode) { \
+    return forebay::open_file(                                                               \
+        {AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode,                                 \
+         [](const OpenCall& call) { return FOREBAY_REAL(name)(call.path, call.mode); }});    \
+  }                                                                                          \
+  FOREBAY_HOOK(int, name, const char* path, mode_t mode) {                                   \
+    return forebay::is_plainly_libcs(AT_FDCWD, path) ? FOREBAY_REAL(name)(path, mode)        \
+                                                     : name##_closely(path, mode);           \
   }
 
 FOREBAY_OPEN_HOOK(open)
