@@ -29,6 +29,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 LAB = HERE.parent / "lab"
 sys.path.insert(0, str(HERE.parent / "s3"))
 LARGE_BYTES = 64 << 20
+# Who begins at once has the memory of the files that were just removed; some seconds later a virtual machine's host has to give it anew.
+SETTLE_S = 3
 
 
 def start_store(work):
@@ -93,6 +95,7 @@ class Clients:
         target = f"{self.work}/target"
         shutil.rmtree(target, ignore_errors=True)
         os.mkdir(target)
+        time.sleep(SETTLE_S)
         return target
 
     def forebay(self, name, _keys):
