@@ -39,7 +39,8 @@ struct Tree {
   ScratchDirectory scratch;
 };
 
-// A gate that reads of the origin wait at.
+// A gate that reads of the origin wait at. It outlives the lab, whose threads may still be on their way
+// through.
 class Gate {
  public:
   void open() {
@@ -115,8 +116,8 @@ BOOST_AUTO_TEST_CASE(the_outcome_says_where_the_bytes_came_from) {
 BOOST_AUTO_TEST_CASE(requests_while_an_object_is_on_its_way_join_it) {
   Tree tree;
   const auto bytes = tree.add("one", 100'000);
-  StagingLab lab(tree.root(), tree.buffers(), {.nodes = 2});
   Gate gate;
+  StagingLab lab(tree.root(), tree.buffers(), {.nodes = 2});
   lab.origin.before_read = [&gate](const std::string&) {
     gate.pass();
     return Status{};
@@ -243,6 +244,7 @@ BOOST_AUTO_TEST_CASE(a_replica_has_no_room_while_another_comes_in_and_has_some_a
   Tree tree;
   tree.add("one", 2 * kChunkBytes);
   const auto bytes = tree.add("other", 2 * kChunkBytes);
+  Gate gate;
   StagingLab lab(tree.root(), tree.buffers(),
                  {.nodes = 5, .capacity_bytes = 3 * kChunkBytes, .stripe_bytes = kChunkBytes});
   std::uint32_t node = 0;  // One that owns none of the four stripes.
@@ -250,7 +252,6 @@ BOOST_AUTO_TEST_CASE(a_replica_has_no_room_while_another_comes_in_and_has_some_a
                                               state.owner(2) == node || state.owner(3) == node;) {
     ++node;
   }
-  Gate gate;
   lab.origin.before_read = [&gate](const std::string&) {
     gate.pass();
     return Status{};
@@ -281,9 +282,9 @@ BOOST_AUTO_TEST_CASE(an_object_that_fits_nowhere_fails_with_no_space) {
 BOOST_AUTO_TEST_CASE(a_lost_owner_fails_the_request_and_hangs_nothing) {
   Tree tree;
   tree.add("one", 5000);
+  Gate gate;
   StagingLab lab(tree.root(), tree.buffers(), {.nodes = 2});
   const std::uint32_t owner = lab.owner("one");
-  Gate gate;
   lab.origin.before_read = [&gate](const std::string&) {
     gate.pass();
     return Status{};
@@ -345,8 +346,8 @@ BOOST_AUTO_TEST_CASE(verifying_finds_damage_in_the_buffer_and_stages_again) {
 BOOST_AUTO_TEST_CASE(stopping_in_the_middle_ends_everything_that_was_asked) {
   Tree tree;
   tree.fill();
-  StagingLab lab(tree.root(), tree.buffers(), {.nodes = 2});
   Gate gate;
+  StagingLab lab(tree.root(), tree.buffers(), {.nodes = 2});
   lab.origin.before_read = [&gate](const std::string&) {
     gate.pass();
     return Status{};
