@@ -16,6 +16,8 @@ namespace {
 // The drain moves a placeholder's file at the destination and says so in the placeholder afterwards.
 constexpr int kMovedTriesMax = 5;
 constexpr int kMovedWaitMs = 20;
+// A file that was brought may have to make room again before it is used.
+constexpr int kBringTriesMax = 4;
 // Deeper than this, or with names nobody may list: the server is asked all the same.
 constexpr int kDepthMax = 16;
 
@@ -118,8 +120,10 @@ int bring_content(const MappedSession& session, Resolution* found, CheckpointBri
   FoundPlaceholder placeholder;
   const bool known = sys::fstatat(AT_FDCWD, found->path.text, &told, AT_SYMLINK_NOFOLLOW) == 0 &&
                      read_placeholder(found->path.text, &placeholder);
-  if (const int error = bring(session, found, what); error != 0) {
-    return error;
+  for (int tries = 0; is_placeholder_mode(found->mode) && tries < kBringTriesMax; ++tries) {
+    if (const int error = bring(session, found, what); error != 0) {
+      return error;
+    }
   }
   struct stat real;
   if (known && sys::fstatat(AT_FDCWD, found->path.text, &real, AT_SYMLINK_NOFOLLOW) == 0) {

@@ -22,17 +22,20 @@ bool is_any_full(const MappedSession& session) {
   return false;
 }
 
-void wait_for_room(const MappedSession& session, uint32_t checkpoint) {
-  while (is_full(session.checkpoints[checkpoint]) && server_answers(session)) {
-    sys::poll(nullptr, 0, kPollMs);
+bool wait_for_room(const MappedSession& session, uint32_t checkpoint) {
+  if (room_of(session.checkpoints[checkpoint]) != StoreRoom::draining || !server_answers(session)) {
+    return false;
   }
+  sys::poll(nullptr, 0, kPollMs);
+  return true;
 }
 
 void wait_for_room_of(const MappedSession& session, int fd) {
   TreeFile file;
   if (find_tree_file(session, fd, &file) &&
       full_mode(session.checkpoints[file.checkpoint]) == FullMode::wait) {
-    wait_for_room(session, file.checkpoint);
+    while (wait_for_room(session, file.checkpoint)) {
+    }
   }
 }
 

@@ -7,8 +7,11 @@
 
 namespace forebay {
 
+inline StoreRoom room_of(const MappedCheckpoint& checkpoint) {
+  return static_cast<StoreRoom>(__atomic_load_n(&checkpoint.record->room, __ATOMIC_ACQUIRE));
+}
 inline bool is_full(const MappedCheckpoint& checkpoint) {
-  return __atomic_load_n(&checkpoint.record->full, __ATOMIC_ACQUIRE) != 0;
+  return room_of(checkpoint) != StoreRoom::enough;
 }
 inline FullMode full_mode(const MappedCheckpoint& checkpoint) {
   return static_cast<FullMode>(checkpoint.record->when_full);
@@ -16,9 +19,10 @@ inline FullMode full_mode(const MappedCheckpoint& checkpoint) {
 // Whether one is: a load for each.
 bool is_any_full(const MappedSession& session);
 
-// Returns when the store has room, or the server is dead and nobody will make any.
-void wait_for_room(const MappedSession& session, uint32_t checkpoint);
-// The same for a descriptor's store, if it is in one whose writers wait.
+// Waits a moment for room. False when there is room, or waiting would not help: what is open alone takes it,
+// or the server is dead.
+bool wait_for_room(const MappedSession& session, uint32_t checkpoint);
+// Returns when that is so of a descriptor's store, if it is in one whose writers wait.
 void wait_for_room_of(const MappedSession& session, int fd);
 
 // After a call that wrote to `fd` found the file system full.

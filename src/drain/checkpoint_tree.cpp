@@ -315,6 +315,29 @@ Status CheckpointTree::put(const Spot& spot, const std::string& tmp_name, const 
   return {};
 }
 
+Result<UniqueFd> CheckpointTree::let_go(const Placeholder& placeholder, const std::string& path,
+                                        const Look& seen) const {
+  FOREBAY_ASSIGN(spot, spot_of(path));
+  FOREBAY_ASSIGN(name, make_placeholder(placeholder));
+  Incoming made(store_, std::move(name), UniqueFd());
+  UniqueFd file(
+      ::openat(spot.parent.get(), spot.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat now {};
+  if (!file.valid() || ::fstat(file.get(), &now) != 0 || !same_state(now, seen.info) || now.st_nlink != 1) {
+    return Error{Code::changed, path + " is another file by now", ESTALE};
+  }
+  // Given only when no other descriptor or mapping is of this file. An open that found its name already waits
+  // for the end of the lease, and reads on what it found.
+  if (::fcntl(file.get(), F_SETLEASE, F_WRLCK) != 0) {
+    return errno == EAGAIN ? Error{Code::changed, path + " is open", EBUSY}
+                           : Error{Code::unavailable, "cannot tell whether " + path + " is open", errno};
+  }
+  FOREBAY_TRY(put(spot, made.name_, seen));
+  made.name_.clear();
+  ::fcntl(file.get(), F_SETLEASE, F_UNLCK);
+  return file;
+}
+
 Status CheckpointTree::remove(const std::string& path, const Look& seen) const {
   FOREBAY_ASSIGN(spot, spot_of(path));
   struct stat now {};

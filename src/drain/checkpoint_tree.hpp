@@ -90,6 +90,11 @@ class CheckpointTree {
   Status place(Incoming incoming, const std::string& path, const Look& seen) const;
   // A placeholder in place of nothing, of another one, or of `over`; exclusively. Code: changed.
   Status place(const Placeholder& placeholder, const std::string& path, const Look& over) const;
+  // A placeholder in place of the very file that was seen, which nobody has open or mapped, nor has another
+  // name; exclusively. The file's room is free once the result is closed. Codes: changed (somebody has it, or
+  // it is another by now), unavailable (a file system without leases does not tell).
+  [[nodiscard]] Result<UniqueFd> let_go(const Placeholder& placeholder, const std::string& path,
+                                        const Look& seen) const;
   // The very file, placeholder or symlink that was seen; exclusively. Code: changed.
   Status remove(const std::string& path, const Look& seen) const;
 

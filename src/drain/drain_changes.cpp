@@ -55,6 +55,13 @@ bool DrainQueue::is_last(const std::string& path) const {
   });
 }
 
+bool DrainQueue::nothing_before(const std::string& path) const {
+  constexpr DrainPosition kBehindAll{~std::uint64_t{0}, ~std::uint64_t{0}, ~std::uint32_t{0},
+                                     ~std::uint64_t{0}};
+  return order_.first_in_directory(path, kBehindAll) && order_.clear_above(path, kBehindAll) &&
+         (!waits_for_all(path) || order_.first_of_all(kBehindAll));
+}
+
 // The mark of the place in the tree, which says `change` from now on; an existing later one stays as it is.
 DrainMark& DrainQueue::mark_place(const JournalEntry& change, const std::string& source, DrainMark::Kind kind,
                                   DrainTime now) {

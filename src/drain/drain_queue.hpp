@@ -107,6 +107,9 @@ class DrainQueue {
   // `reason`: why one of those was not done yet, if it failed.
   [[nodiscard]] bool is_its_turn(const DrainMark& mark, std::string* reason) const;
 
+  // Whether nothing is left that a new name at the path would have to wait for.
+  [[nodiscard]] bool nothing_before(const std::string& path) const;
+
   // ---- Writers.
   [[nodiscard]] std::vector<DrainMark> open_marks() const;
   // Whether an open mark is in the way of this one, would it be closed.

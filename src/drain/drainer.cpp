@@ -87,6 +87,10 @@ bool Drainer::needs_local(const std::string& path) const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->queue_.covers(path);
 }
+bool Drainer::nothing_before(const std::string& path) const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->queue_.nothing_before(path);
+}
 std::vector<JournalEntry> Drainer::pending_entries() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->queue_.entries();

@@ -125,6 +125,8 @@ class Drainer {
   [[nodiscard]] Totals totals() const;
   // Whether the path's content in the tree is a mark's that is not durable (else a local copy may go).
   [[nodiscard]] bool needs_local(const std::string& path) const;
+  // Whether nothing is left, on any node, that a new name at the path would have to wait for.
+  [[nodiscard]] bool nothing_before(const std::string& path) const;
   // Marks as a journal would have them, to rewrite it: what is not durable yet.
   [[nodiscard]] std::vector<JournalEntry> pending_entries() const;
 

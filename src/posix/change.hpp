@@ -176,9 +176,14 @@ int change_descriptor(int fd, DescriptorCall descriptor_call, PathCall path_call
       stale.commit();
     }
     TreeFile file;
-    return find_tree_file(*here, fd, &file) && file.named
-               ? change_attributes(*here, file.checkpoint, file.path, descriptor_call)
-               : descriptor_call();
+    if (!find_tree_file(*here, fd, &file) || !file.named) {
+      return descriptor_call();
+    }
+    ChangeJournal journal(*here, file.checkpoint);
+    if (const int error = journal.open(); error != 0) {
+      return Failure{error};
+    }
+    return change_attributes(&journal, file.path, descriptor_call);
   }
   if (!here->dataset_of(described.place).origin_is_posix) {
     return Failure{EROFS};

@@ -28,40 +28,57 @@ int change_names(const MappedSession& session, uint32_t checkpoint, JournalKind 
   return result;
 }
 
-// Noted before, so that nothing is changed that cannot be, and behind, so that nobody looked too early.
-template <typename Call>
-int change_attributes(const MappedSession& session, uint32_t checkpoint, const char* path, Call call) {
-  ChangeJournal journal(session, checkpoint);
-  int error = journal.open();
-  if (error == 0) {
-    error = journal.append(JournalKind::attributes, 0, 0, path);
+// How often a file that was brought may have become a placeholder again until it is held.
+constexpr int kHoldTriesMax = 8;
+
+// Whether the path, in the tree, is one now.
+inline bool is_placeholder_now(Resolution* found) {
+  struct stat info;
+  found->mode = sys::fstatat(AT_FDCWD, found->path.text, &info, AT_SYMLINK_NOFOLLOW) == 0 ? info.st_mode : 0;
+  return is_placeholder_mode(found->mode);
+}
+
+// Brings the file, where it is one, and opens the journal, while which is open it stays here. 0 or an errno.
+inline int hold_content(const MappedSession& session, Resolution* found, ChangeJournal* journal) {
+  for (int tries = 0; tries < kHoldTriesMax; ++tries) {
+    int error = bring_content(session, found, CheckpointBring::content);
+    error = error == 0 ? journal->open() : error;
+    if (error != 0) {
+      return error;
+    }
+    if (!is_placeholder_now(found)) {
+      return 0;
+    }
+    journal->close();
   }
-  if (error != 0) {
+  return EIO;
+}
+
+// Noted before, so that nothing is changed that cannot be, and behind, so that nobody looked too early. The
+// journal is open.
+template <typename Call>
+int change_attributes(ChangeJournal* journal, const char* path, Call call) {
+  if (const int error = journal->append(JournalKind::attributes, 0, 0, path); error != 0) {
     return Failure{error};
   }
   const int result = call();
   if (result == 0) {
-    (void)journal.append(JournalKind::attributes, 0, 0, path);
+    (void)journal->append(JournalKind::attributes, 0, 0, path);
   }
   return result;
 }
 
-// A file is truncated by its name.
+// A file is truncated by its name. The journal is open.
 template <typename Call>
-int change_content(const MappedSession& session, uint32_t checkpoint, const char* path, Call call) {
-  ChangeJournal journal(session, checkpoint);
-  int error = journal.open();
-  if (error == 0) {
-    error = journal.append(JournalKind::opened, 0, 0, path);
-  }
-  if (error != 0) {
+int change_content(ChangeJournal* journal, const char* path, Call call) {
+  if (const int error = journal->append(JournalKind::opened, 0, 0, path); error != 0) {
     return Failure{error};
   }
   const int result = call();
-  if (result == 0 && journal.append(JournalKind::closed, 0, 0, path) == 0) {
-    journal.sync();
-    journal.close();
-    request_note(session, checkpoint, journal.seq());
+  if (result == 0 && journal->append(JournalKind::closed, 0, 0, path) == 0) {
+    journal->sync();
+    journal->close();
+    request_note(journal->session(), journal->checkpoint(), journal->seq());
   }
   return result;
 }
@@ -86,10 +103,7 @@ inline int prepare_change(const MappedSession& session, Resolution* found, Chang
   if (changes_names(what)) {
     return complete_directory(session, found);
   }
-  if (const int error = bring_listing(session, found); error != 0) {
-    return error;
-  }
-  return bring_content(session, found, CheckpointBring::content);
+  return bring_listing(session, found);
 }
 
 inline JournalKind journal_kind(Change what) {
@@ -110,11 +124,13 @@ int change_in_checkpoint(const MappedSession& session, Resolution* found, Change
   }
   char path[PATH_MAX];
   copy_tree_path(session, *found, path);
-  if (what == Change::attributes) {
-    return change_attributes(session, found->checkpoint, path, call);
-  }
-  if (what == Change::content) {
-    return change_content(session, found->checkpoint, path, call);
+  if (what == Change::attributes || what == Change::content) {
+    ChangeJournal journal(session, found->checkpoint);
+    if (const int error = hold_content(session, found, &journal); error != 0) {
+      return Failure{error};
+    }
+    return what == Change::attributes ? change_attributes(&journal, path, call)
+                                      : change_content(&journal, path, call);
   }
   return change_names(session, found->checkpoint, journal_kind(what), 0, path, "", call);
 }
@@ -136,9 +152,8 @@ int change_two_in_checkpoints(Resolution* from, Resolution* to, TwoNames how, bo
   if (error == 0 && !replaces && to->mode != 0) {
     error = EEXIST;
   }
-  if (error == 0) {
-    error = how == TwoNames::links ? bring_content(here, from, CheckpointBring::content)
-                                   : bring_all_listings(here, from);
+  if (error == 0 && how != TwoNames::links) {
+    error = bring_all_listings(here, from);
   }
   if (error == 0 && to->mode != 0) {
     error = how == TwoNames::exchanges ? bring_all_listings(here, to) : bring_listing(here, to);
@@ -150,9 +165,24 @@ int change_two_in_checkpoints(Resolution* from, Resolution* to, TwoNames how, bo
   char second[PATH_MAX];
   copy_tree_path(here, *from, first);
   copy_tree_path(here, *to, second);
-  return change_names(here, from->checkpoint,
-                      how == TwoNames::links ? JournalKind::linked : JournalKind::renamed,
-                      how == TwoNames::exchanges ? kJournalExchanged : 0, first, second, call);
+  if (how != TwoNames::links) {
+    return change_names(here, from->checkpoint, JournalKind::renamed,
+                        how == TwoNames::exchanges ? kJournalExchanged : 0, first, second, call);
+  }
+  for (int tries = 0; tries < kHoldTriesMax; ++tries) {
+    if (error = bring_content(here, from, CheckpointBring::content); error != 0) {
+      return Failure{error};
+    }
+    bool elsewhere = false;
+    const int result = change_names(here, from->checkpoint, JournalKind::linked, 0, first, second, [&] {
+      elsewhere = is_placeholder_now(from);
+      return elsewhere ? static_cast<int>(Failure{EIO}) : call();
+    });
+    if (!elsewhere) {
+      return result;
+    }
+  }
+  return Failure{EIO};
 }
 
 // A file or directory at `tree_path` was made by libc, under a name that was not known before. 0 or an errno.
@@ -176,13 +206,12 @@ inline int note_made(const MappedSession& session, const char* tree_path, Change
   return error;
 }
 
-// Somebody without us will open the file for writing. 0 or an errno.
-inline int prepare_writing(const MappedSession& session, Resolution* found) {
+// Somebody without us will open the file: what may be written to stays here for a while. 0 or an errno.
+inline int prepare_opening(const MappedSession& session, Resolution* found) {
   char path[PATH_MAX];
   copy_tree_path(session, *found, path);
   ChangeJournal journal(session, found->checkpoint);
-  int error = bring_content(session, found, CheckpointBring::content);
-  error = error == 0 ? journal.open() : error;
+  const int error = hold_content(session, found, &journal);
   return error == 0 ? journal.append(JournalKind::opened, 0, 0, path) : error;
 }
 

@@ -118,12 +118,14 @@ class CheckpointOpening {
     char path[PATH_MAX];
     copy_tree_path(session_, *found_, path);
     const MappedCheckpoint& of = session_.checkpoints[found_->checkpoint];
-    if ((has(O_TRUNC) || found_->mode == 0) && is_full(of)) {
+    while ((has(O_TRUNC) || found_->mode == 0) && is_full(of)) {
       int fd;
       if (full_mode(of) == FullMode::direct && found_->mode == 0 && make_at_destination(path, &fd)) {
         return fd;
       }
-      wait_for_room(session_, found_->checkpoint);
+      if (!wait_for_room(session_, found_->checkpoint)) {
+        break;
+      }
     }
     // Locked, so that the file does not become a placeholder before it is open.
     ChangeJournal journal(session_, found_->checkpoint);
@@ -147,16 +149,11 @@ class CheckpointOpening {
     return fd;
   }
 
-  // A new file, while the store is full. False when it must be made in the tree all the same.
+  // A new file, while the store is full. False where it may not be there yet: it is seen there from now on.
   bool make_at_destination(const char* path, int* fd) {
-    char directory[PATH_MAX];
-    const char* slash = strrchr(path, '/');
-    const auto bytes = slash == nullptr ? 0 : static_cast<size_t>(slash - path);
-    memcpy(directory, path, bytes);
-    directory[bytes] = '\0';
     char destination[PATH_MAX];
     if (destination_path(session_, found_->checkpoint, path, destination) != 0 ||
-        request_bring(session_, found_->checkpoint, CheckpointBring::direct, directory) != 0) {
+        request_bring(session_, found_->checkpoint, CheckpointBring::direct, path) != 0) {
       return false;
     }
     OpenCall there = call_;

@@ -224,8 +224,8 @@ int spawn_program_by_name(Spawn libc, Spawn libc_search, pid_t* pid, const char*
     const Outcome outcome = resolve(*here, AT_FDCWD, path, Follow::yes, &found);
     memcpy(program, path, strlen(path) + 1);
     const bool there = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
-    in_mount = there && (outcome != Outcome::libc ||
-                         !starts_with_interposer(*here, AT_FDCWD, program, environment));
+    in_mount =
+        there && (outcome != Outcome::libc || !starts_with_interposer(*here, AT_FDCWD, program, environment));
     return there;
   });
   // What lies elsewhere, and begins as we do, libc finds as well as we.
@@ -313,8 +313,10 @@ FOREBAY_HOOK(int, posix_spawn_file_actions_addopen, posix_spawn_file_actions_t* 
       return FOREBAY_REAL(posix_spawn_file_actions_addopen)(actions, fd, path, flags, mode);
     }
     if (target.in_checkpoint()) {
-      const int error = writes ? forebay::prepare_writing(target.in(), target.found())
-                               : forebay::find_content(target.in(), target.found());
+      const bool elsewhere = !writes && forebay::is_placeholder_mode(target.found()->mode) &&
+                             forebay::is_at_destination(target.in(), target.found());
+      const bool stays = writes || (S_ISREG(target.found()->mode) && !elsewhere);
+      const int error = stays ? forebay::prepare_opening(target.in(), target.found()) : 0;
       if (error != 0) {
         return error;
       }

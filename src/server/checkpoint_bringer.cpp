@@ -49,7 +49,8 @@ std::function<std::uint64_t()> CheckpointBringer::bring(CheckpointBring what, co
                                         : act(what, path, flight->progress);
         // A name that is gone is its program's to notice; a destination that is not there, nobody's.
         const bool gone = !status.ok() && status.error().code == Code::not_found && !path.empty();
-        if (!status.ok() && !gone && status.error().code != Code::cancelled) {
+        const bool waits = what == CheckpointBring::direct;
+        if (!status.ok() && !gone && !waits && status.error().code != Code::cancelled) {
           complaints_.warning(status.error().text);
         }
         std::vector<std::function<void(Status)>> waiting;
@@ -87,13 +88,8 @@ Status CheckpointBringer::act(CheckpointBring what, const std::string& path, Pro
       return content(path, progress);
     case CheckpointBring::truncate:
       return empty(path);
-    case CheckpointBring::direct: {
-      FOREBAY_ASSIGN(there, parts_.tree.look(path));
-      if (there.kind != Kind::directory && there.kind != Kind::unlisted) {
-        return no_entry(path);
-      }
-      return parts_.destination.make_directory(destination_path(path), there.info.st_mode & 01777);
-    }
+    case CheckpointBring::direct:
+      return make_way(path);
     case CheckpointBring::look:
       return look(path);
   }
@@ -204,15 +200,9 @@ Status CheckpointBringer::content(const std::string& path, Progress& progress) {
       }
       continue;
     }
-    struct stat info {};
-    const std::uint64_t bytes = ::fstat(incoming.fd(), &info) == 0 ? attributes_of(info).size : 0;
     const Status placed =
         parts_.ledger.exclusively([&] { return parts_.tree.place(std::move(incoming), path, seen); });
-    if (placed.ok()) {
-      parts_.on_copy(path, bytes);
-      return placed;
-    }
-    if (placed.error().code != Code::changed) {
+    if (placed.ok() || placed.error().code != Code::changed) {
       return placed;
     }
   }
@@ -285,6 +275,18 @@ Status CheckpointBringer::empty(const std::string& path) {
     }
   }
   return Error{Code::changed, path + " changes all the time", ESTALE};
+}
+
+Status CheckpointBringer::make_way(const std::string& path) {
+  const std::string directory = parent_of(path);
+  FOREBAY_ASSIGN(there, parts_.tree.look(directory));
+  if (there.kind != Kind::directory && there.kind != Kind::unlisted) {
+    return no_entry(directory);
+  }
+  if (!parts_.may_be_made_at_destination(path)) {
+    return Error{Code::unavailable, path + " would come before what was closed before it", EAGAIN};
+  }
+  return parts_.destination.make_directory(directory, there.info.st_mode & 01777);
 }
 
 // As the destination has it now.

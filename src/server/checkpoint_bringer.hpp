@@ -37,8 +37,8 @@ class CheckpointBringer {
     PeerTransport& transport;
     // The node with this holder_hash, if it is in the job.
     std::function<std::optional<NodeIndex>(std::uint64_t holder)> node_of;
-    // A copy of a file's content came into the tree, which the destination or another node has, too.
-    std::function<void(const std::string& path, std::uint64_t bytes)> on_copy;
+    // Whether a new file may appear at the destination now, before it is complete.
+    std::function<bool(const std::string& path)> may_be_made_at_destination;
   };
   explicit CheckpointBringer(Parts parts)
       : parts_(std::move(parts)), threads_(std::make_unique<ThreadPool>("forebay-ckbring", kThreads)) {}
@@ -71,6 +71,7 @@ class CheckpointBringer {
   Status fill_from_destination(const CheckpointTree::Incoming& into, const std::string& found_at,
                                const CheckpointAttributes& expected, Progress& progress);
   Status empty(const std::string& path);
+  Status make_way(const std::string& path);
   Status look(const std::string& path);
   [[nodiscard]] std::string destination_path(const std::string& path);
 

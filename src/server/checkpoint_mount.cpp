@@ -63,7 +63,7 @@ CheckpointMount::CheckpointMount(const Options& options, std::unique_ptr<Destina
       store_(std::move(store)),
       tree_(store_, options.mount, destination->is_posix() ? destination->canonical_name() : ""),
       destination_(std::move(destination)),
-      ledger_(std::move(journal), holder_, options.clock),
+      ledger_(std::move(journal), holder_, &options.record->clock),
       news_(transport, options.index),
       copies_(store_, tree_),
       partners_(transport, options.index,
@@ -168,7 +168,7 @@ void CheckpointMount::start() {
         }
         return std::nullopt;
       },
-      [](const std::string&, std::uint64_t) {}});
+      [this](const std::string& path) { return may_be_made_at_destination(path); }});
   static_cast<void>(ledger_.take_changes());
   std::vector<TreeChange> changes;
   for (const auto& entry : drainer_->pending_entries()) {
@@ -179,6 +179,12 @@ void CheckpointMount::start() {
   news_.tell(changes);
   thread_ = std::thread([this] { work(); });
   ::pthread_setname_np(thread_.native_handle(), "forebay-ckmount");
+}
+
+bool CheckpointMount::may_be_made_at_destination(const std::string& path) {
+  return ledger_.catch_up().ok() && drainer_->nothing_before(path) &&
+         ledger_.with_remote(
+             [&](const RemoteMarks& remote) { return remote.destination_path(path) == path; });
 }
 
 void CheckpointMount::wait_until_heard() {
@@ -224,6 +230,7 @@ void CheckpointMount::stop() {
   if (recoverer_.joinable()) {
     recoverer_.join();
   }
+  keeper_.reset();
   drainer_.reset();  // Who waits for it in a syncer is told.
   syncers_.reset();
   readers_.reset();

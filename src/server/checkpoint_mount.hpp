@@ -31,6 +31,7 @@
 #include "server/checkpoint_news.hpp"
 #include "server/checkpoint_partners.hpp"
 #include "server/partner_copies.hpp"
+#include "server/room_keeper.hpp"
 #include "server/serve.hpp"
 #include "shared/session_layout.hpp"
 
@@ -55,7 +56,8 @@ class CheckpointMount {
     std::vector<std::string> node_names;      // by node
     bool restart = false;                     // of this run's servers: the store stays as it is
     std::uint64_t bandwidth_bytes_per_s = 0;  // this node's share
-    std::uint64_t* clock = nullptr;           // CheckpointRecord::clock
+    CheckpointRecord* record = nullptr;       // of the session
+    CheckpointRoom* room = nullptr;           // of all mounts; outlives the mount
   };
   // Opens the store and reads its journal. `transport` outlives it. Codes: unavailable (another run has the
   // store), permission, no_space, io_error.
@@ -100,6 +102,7 @@ class CheckpointMount {
   Status write_receipt(const std::string& directory);
   // What is kept here for other nodes.
   [[nodiscard]] std::uint64_t copies_bytes() const { return copies_.bytes(); }
+  [[nodiscard]] std::uint64_t stored_bytes() const { return RoomKeeper::bytes_in(store_, tree_, copies_); }
   [[nodiscard]] const std::string& destination_name() const { return destination_->canonical_name(); }
   [[nodiscard]] Drainer& drainer() { return *drainer_; }
   [[nodiscard]] std::string mounted(const std::string& path) const;
@@ -140,6 +143,8 @@ class CheckpointMount {
   Status adopt_content(const std::string& node, const TreeChange& change);
   Status adopt_name(const TreeChange& change, std::int64_t kept_ns);
   void make_drainer();
+  void drain();
+  [[nodiscard]] bool may_be_made_at_destination(const std::string& path);
   void work();
   void tell_changes();
   [[nodiscard]] std::vector<TreeChange> changes_of(const JournalEntry& entry) const;
@@ -194,6 +199,7 @@ class CheckpointMount {
   std::chrono::steady_clock::time_point settled_at_{};
 
   std::unique_ptr<Drainer> drainer_;
+  std::unique_ptr<RoomKeeper> keeper_;
   std::unique_ptr<ThreadPool> readers_;
   std::unique_ptr<ThreadPool> syncers_;
   std::unique_ptr<ThreadPool> pullers_;

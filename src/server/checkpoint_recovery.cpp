@@ -50,7 +50,7 @@ void CheckpointMount::recover() {
     recovered_.notify_all();
     wake_.notify_all();
     if (drains) {
-      drainer_->start();
+      drain();
     }
   });
   if (!recovered_.wait_for(lock, kRecoverWithin, [this] { return !recovering_ || stopping_; })) {
@@ -66,7 +66,14 @@ void CheckpointMount::start_draining() {
       return;  // It starts when that is over.
     }
   }
+  drain();
+}
+
+void CheckpointMount::drain() {
   drainer_->start();
+  keeper_ = std::make_unique<RoomKeeper>(RoomKeeper::Parts{options_.index, options_.mount, store_, tree_,
+                                                           copies_, ledger_, *destination_, *drainer_,
+                                                           *options_.room, *options_.record});
 }
 
 // What was not written to the disk before the machine went down may be anything, or be gone. At each start: a

@@ -55,7 +55,8 @@ Status CheckpointService::open_stores(const Session& session, const std::string&
     options.restart = restart;
     options.bandwidth_bytes_per_s =
         (options_.checkpoints.bandwidth_bytes_per_s + transport_.node_count() - 1) / transport_.node_count();
-    options.clock = &session.control().checkpoints[k].clock;
+    options.record = &session.control().checkpoints[k];
+    options.room = &room_;
     auto mount = CheckpointMount::open(options, std::move(destinations_[k]), transport_);
     Status set = mount.ok() ? session.set_store(k, (*mount)->store().path(), (*mount)->store().device())
                             : Status(mount.error());
@@ -67,7 +68,22 @@ Status CheckpointService::open_stores(const Session& session, const std::string&
     mounts_.push_back(set.ok() ? std::move(mount).value() : nullptr);
   }
   destinations_.clear();
-  return {};
+  return start_room();
+}
+
+// All stores are on the buffer's file system.
+Status CheckpointService::start_room() {
+  std::uint64_t used = 0;
+  const CheckpointMount* any = nullptr;
+  for (const auto& mount : mounts_) {
+    if (mount) {
+      any = mount.get();
+      used += mount->stored_bytes();
+    }
+  }
+  return any == nullptr ? Status()
+                        : room_.start(any->store().fd(), used, options_.checkpoints.capacity_bytes,
+                                      options_.floor_bytes, options_.simulate ? transport_.node_count() : 1);
 }
 
 void CheckpointService::start() {

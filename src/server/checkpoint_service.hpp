@@ -61,6 +61,7 @@ class CheckpointService final : public RequestHandler {
                   std::unique_ptr<Responder> responder) override;
 
  private:
+  Status start_room();
   // The mount, which stays while the lock is held; null where there is none.
   CheckpointMount* mount_of(std::uint32_t checkpoint, std::shared_lock<std::shared_mutex>* held);
 
@@ -68,6 +69,7 @@ class CheckpointService final : public RequestHandler {
   PeerTransport& transport_;
   std::vector<std::unique_ptr<Destination>> destinations_;  // until the stores are opened
   std::vector<Session::Expected::Checkpoint> expected_;
+  CheckpointRoom room_;
   std::shared_mutex mutex_;
   bool serving_ = false;
   std::vector<std::unique_ptr<CheckpointMount>> mounts_;  // null: programs go to the destination

@@ -171,5 +171,11 @@ enum class FullMode : uint32_t {
   wait = 0,    // until the drain made room
   direct = 1,  // new files are made at the destination
 };
+// Whether it is.
+enum class StoreRoom : uint32_t {
+  enough = 0,
+  draining = 1,  // full, and there will be room when what is closed is durable
+  held = 2,      // full of what is open, or of others' files: waiting would not help
+};
 
 }  // namespace forebay

@@ -71,7 +71,7 @@ enum class CheckpointBring : uint32_t {
   list_all = 1,   // and in all directories below it
   content = 2,    // a placeholder: make it the file
   truncate = 3,   // a placeholder: make it an empty file with its attributes
-  direct = 4,     // the directory is to be at the destination, where a file is made in it without the tree
+  direct = 4,     // a new file: may it be made at the destination, without the tree? Its directory is there then
   look = 5,       // what the destination has at the path now, made without the tree: a placeholder for it
 };
 struct CheckpointRequest {

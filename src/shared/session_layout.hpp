@@ -48,7 +48,7 @@ struct CheckpointRecord {
   uint32_t destination_is_posix;
   uint32_t fsync;                    // FsyncMode
   uint32_t when_full;                // FullMode
-  uint32_t full;                     // atomic: 1 while the store has no room for more
+  uint32_t room;                     // atomic: StoreRoom
   uint64_t clock;                    // atomic: the last seq given to a record of the journal. Who writes one adds 1 first
   uint64_t device;                   // st_dev of the store
 };

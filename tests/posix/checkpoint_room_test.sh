@@ -80,6 +80,54 @@ requests
 case $ASKED in *"look a/b/direct"*) ;; *) fail "the server was not told of the new file: $ASKED" ;; esac
 stop_session
 
+# Files become placeholders again while a program changes them by name: it never changes what stands for them.
+start_checkpoint going
+seq 1000 > "$DESTINATION/file"
+ours cat "$MOUNT/file" > /dev/null
+rm -f "$WORK/over"
+python3 -c "
+import fcntl, os, sys
+store, over = sys.argv[1:]
+with open(store + '/tree/file', 'rb') as file:
+  placeholder = file.read()
+assert os.stat(store + '/tree/file').st_mode & 0o7777 == 0o3400
+times = 0
+while not os.path.exists(over):
+  with open(store + '/journal', 'ab') as journal:
+    fcntl.flock(journal, fcntl.LOCK_EX)
+    if os.stat(store + '/tree/file').st_mode & 0o7777 != 0o3400:
+      with open(store + '/tmp/going', 'wb') as file:
+        file.write(placeholder)
+      os.chmod(store + '/tmp/going', 0o3400)
+      os.rename(store + '/tmp/going', store + '/tree/file')
+      times += 1
+assert times > 20, times
+" "$STORE" "$WORK/over" &
+GOING=$!
+ours python3 -c "
+import os, sys
+name = sys.argv[1] + '/file'
+right = ''.join(f'{number}\\n' for number in range(1, 1001))
+failed = 0
+for turn in range(200):
+  try:
+    os.chmod(name, 0o600 + turn % 64)
+    os.truncate(name, len(right))
+    os.link(name, name + str(turn))
+  except OSError as error:  # Brought and gone again each time: nothing was changed.
+    assert error.errno == 5, error
+    failed += 1
+  with open(name) as file:
+    assert file.read() == right, turn
+  if os.path.exists(name + str(turn)):
+    with open(name + str(turn)) as file:
+      assert file.read() == right, turn
+assert failed < 100, failed
+" "$MOUNT" || fail "a file that comes and goes"
+touch "$WORK/over"
+wait $GOING || fail "the file did not go"
+stop_session
+
 # A file system that is full, until somebody makes room.
 if mkdir "$WORK/small" && mount -t tmpfs -o size=2m none "$WORK/small" 2> /dev/null; then
   trap 'stop_session; umount -l "$WORK/small"; chmod -R u+rwx "$WORK"; rm -rf "$WORK" "$SESSIONS"' EXIT

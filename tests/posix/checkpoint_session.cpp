@@ -7,8 +7,8 @@
 //
 // Makes SESSION, and STORE (which may be "": there is none) unless it is there, with a tree of which nothing
 // is listed; prints "ready", lists and brings from DESTINATION, and prints a line a request: "list PATH",
-// "content PATH", "note", "sync PATH". Its standard input says "full 0", "full 1" (it answers "full"), and
-// ends it. HOW: serve, refuse, hang (accepts, never answers), none (no socket, no heartbeat). Holder: who
+// "content PATH", "note", "sync PATH". Its standard input says "full N", N a StoreRoom (it answers
+// "full"), and ends it. HOW: serve, refuse, hang (accepts, never answers), none (no socket, no heartbeat). Holder: who
 // placeholders say has the file; `none` makes the destination no directory, as an S3 one. The second form
 // prints the records of a journal.
 #include <dirent.h>
@@ -126,7 +126,7 @@ class CheckpointFixture {
       return false;
     }
     if (std::strncmp(text, "full ", 5) == 0) {
-      __atomic_store_n(&control().checkpoints[0].full, static_cast<std::uint32_t>(text[5] - '0'),
+      __atomic_store_n(&control().checkpoints[0].room, static_cast<std::uint32_t>(text[5] - '0'),
                        __ATOMIC_RELEASE);
       std::cout << "full" << std::endl;
     } else if (std::strncmp(text, "serve", 5) == 0) {
@@ -217,7 +217,7 @@ class CheckpointFixture {
       case CheckpointBring::truncate:
         return bring_content(path, what == static_cast<std::uint32_t>(CheckpointBring::truncate));
       case CheckpointBring::direct:
-        fs::create_directories(destination(path));
+        fs::create_directories(fs::path(destination(path)).parent_path());
         return 0;
       case CheckpointBring::look:
         make_placeholder(path);
