@@ -349,7 +349,8 @@ void CheckpointMount::work() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     wake_.wait_for(lock, kTickEvery, [this] {
-      return stopping_ || settle_now_ || !notes_.empty() || !batches_.empty() || published_.size() >= 64;
+      const bool told = !recovering_ && (settle_now_ || !notes_.empty());
+      return stopping_ || told || !batches_.empty() || published_.size() >= 64;
     });
     if (stopping_) {
       return;
@@ -373,8 +374,12 @@ void CheckpointMount::tell_changes() {
   bool settles = Clock::now() - settled_at_ >= kSettleEvery;
   {
     const std::lock_guard lock(mutex_);
-    notes.swap(notes_);
-    settles = !recovering_ && (std::exchange(settle_now_, false) || settles);
+    if (recovering_) {
+      settles = false;  // Who noted waits for that, too: what is closed is not known before.
+    } else {
+      notes.swap(notes_);
+      settles = std::exchange(settle_now_, false) || settles;
+    }
   }
   complain(ledger_.catch_up());
   if (settles && ledger_.has_begun()) {
