@@ -1,7 +1,9 @@
 #include "server/checkpoint_bringer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <future>
+#include <thread>
 
 #include "common/chunk.hpp"
 #include "drain/tree_path.hpp"
@@ -14,6 +16,8 @@ using Kind = CheckpointTree::Kind;
 
 // A name that is changed again and again while it is brought.
 constexpr int kAttempts = 8;
+// Between two looks at what is being moved at the destination.
+constexpr std::chrono::milliseconds kMoves{50};
 
 Error no_entry(const std::string& path) {
   return {Code::not_found, path + " is not there", ENOENT};
@@ -196,7 +200,13 @@ Status CheckpointBringer::content(const std::string& path, Progress& progress) {
       FOREBAY_ASSIGN(now, parts_.tree.look(path));
       if (now.info.st_ino == seen.info.st_ino && now.kind == Kind::placeholder) {
         // What it stands for is gone or another by now, and nobody told: as at the destination.
-        FOREBAY_TRY(look(path));
+        const Status looked = look(path);
+        if (!looked.ok() && looked.error().code != Code::changed) {
+          return looked;
+        }
+        if (!looked.ok()) {
+          std::this_thread::sleep_for(kMoves);
+        }
       }
       continue;
     }
@@ -226,10 +236,15 @@ Status CheckpointBringer::fill(const CheckpointTree::Incoming& into, const std::
     // It is durable, or nobody has it: the destination knows.
   }
   const std::string now_at = destination_path(path);
-  Status filled = fill_from_destination(into, from.path, from.attributes, progress);
-  if (!filled.ok() && now_at != from.path &&
-      (filled.error().code == Code::not_found || filled.error().code == Code::changed)) {
-    filled = fill_from_destination(into, now_at, from.attributes, progress);
+  // It may just have got its name here, and nobody knows it yet.
+  std::vector<std::string> places{from.path, now_at, path};
+  places.erase(std::unique(places.begin(), places.end()), places.end());
+  Status filled;
+  for (const auto& place : places) {
+    filled = fill_from_destination(into, place, from.attributes, progress);
+    if (filled.ok() || (filled.error().code != Code::not_found && filled.error().code != Code::changed)) {
+      break;
+    }
   }
   return filled;
 }
@@ -291,8 +306,13 @@ Status CheckpointBringer::make_way(const std::string& path) {
 
 // As the destination has it now.
 Status CheckpointBringer::look(const std::string& path) {
-  const std::string found_at = destination_path(path);
+  std::string found_at = destination_path(path);
+  const bool moves = found_at != path;
   auto found = parts_.destination.look(found_at);
+  if (moves && !found.ok() && found.error().code == Code::not_found) {
+    found_at = path;  // It may just have got its name here, and nobody knows it yet.
+    found = parts_.destination.look(found_at);
+  }
   if (!found.ok() && found.error().code != Code::not_found) {
     return Error{std::move(found).error()};
   }
@@ -300,6 +320,9 @@ Status CheckpointBringer::look(const std::string& path) {
     FOREBAY_ASSIGN(there, parts_.tree.look(path));
     if (there.kind != Kind::placeholder && there.kind != Kind::absent) {
       return {};
+    }
+    if (!found.ok() && there.kind != Kind::absent && (moves || destination_path(path) != path)) {
+      return Error{Code::changed, path + " is being moved at the destination", ESTALE};
     }
     if (!found.ok()) {
       return there.kind == Kind::absent ? Status(no_entry(path)) : parts_.tree.remove(path, there);

@@ -155,11 +155,14 @@ BOOST_AUTO_TEST_CASE(files_of_a_directory_that_was_renamed_go_by_their_new_name)
   }
   a.rename("new", "step");
   BOOST_TEST(becomes([&] { return at_destination("step/c") == block('c'); }));
-  BOOST_TEST(becomes([&] { return a.is_placeholder("step/a"); }));
-  BOOST_TEST((a.read("step/a") == block('a')));
+  BOOST_TEST(becomes([&] {
+    return a.is_placeholder("step/a") || a.is_placeholder("step/b") || a.is_placeholder("step/c");
+  }));
   a.rename("step", "kept");
-  BOOST_TEST((a.read("kept/a") == block('a')));
-  BOOST_TEST(becomes([&] { return at_destination("kept/a") == block('a'); }));
+  for (const char name : {'a', 'b', 'c'}) {
+    BOOST_TEST((a.read(std::string("kept/") + name) == block(name)));
+    BOOST_TEST(becomes([&] { return at_destination(std::string("kept/") + name) == block(name); }));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(what_is_kept_for_other_nodes_counts) {
