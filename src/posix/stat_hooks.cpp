@@ -184,7 +184,7 @@ FOREBAY_HOOK_ALIAS(int, __fxstatat64, __fxstatat, int version, int directory, co
 FOREBAY_HOOK(int, statx, int directory, const char* path, int flags, unsigned mask, struct statx* into) {
   const auto libc = [=](int d, const char* p) { return FOREBAY_REAL(statx)(d, p, flags, mask, into); };
   if (names_descriptor(path, flags) && directory != AT_FDCWD) {
-    const MappedSession* session;
+    const MappedSession* session = nullptr;  // Not set where there is none.
     Place place;
     if (is_ours(directory, &session, &place)) {
       forebay::fill_statx_of_open(*session, place, directory, into);

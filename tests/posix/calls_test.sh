@@ -35,12 +35,14 @@ compare() {
   }
 }
 
-# run_all PROGRAM LINES ARGUMENT...: plainly, at the origin's own path, and at a mount that exists nowhere.
+# run_all PROGRAM LINES ARGUMENT...: plainly, without a session, at the origin's own path, and at a mount that exists nowhere.
 run_all() {
   local program=$1 lines=$2
   shift 2
   "$HERE/$program" "$T" "$@" > "$WORK/plain.out" 2>&1 < /dev/null || fail "$program itself"
   [ "$(wc -l < "$WORK/plain.out")" -gt "$lines" ] || fail "$program says too little"
+  SESSION=/nonexistent ours "$HERE/$program" "$T" "$@" > "$WORK/none.out" 2>&1 < /dev/null || fail "$program without a session"
+  compare "$WORK/none.out" "$program: without a session"
   start_session "same.$program" "$T" "$T"
   ours "$HERE/$program" "$T" "$@" > "$WORK/same.out" 2>&1 < /dev/null || fail "$program at the origin's path"
   compare "$WORK/same.out" "$program: mounted at the origin's path"

@@ -25,11 +25,14 @@ compare() {
   }
 }
 
-# run_all WHO: the three ways a program may meet a mount, as the user $AS makes it.
+# run_all WHO: without a session, and the three ways a program may meet a mount, as the user $AS makes it.
 run_all() {
   local who=$1
   $AS "$PROBE" "$WORK/home/tree" > "$WORK/plain.out" || fail "the probe itself"
   [ "$(wc -l < "$WORK/plain.out")" -gt 5000 ] || fail "the probe says too little"
+
+  SESSION=/nonexistent ours "$PROBE" "$WORK/home/tree" > "$WORK/none.out" || fail "probe without a session"
+  compare comparable "$WORK/none.out" "$who: without a session"
 
   start_session "same.$who" "$WORK/home/tree" "$WORK/home/tree"
   ours "$PROBE" "$WORK/home/tree" > "$WORK/same.out" || fail "probe at the origin's path"
