@@ -231,6 +231,7 @@ void CheckpointMount::stop() {
     recoverer_.join();
   }
   keeper_.reset();
+  partners_.stop();
   drainer_.reset();  // Who waits for it in a syncer is told.
   syncers_.reset();
   readers_.reset();

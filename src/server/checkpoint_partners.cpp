@@ -32,6 +32,10 @@ CheckpointPartners::CheckpointPartners(PeerTransport& transport, std::uint32_t c
 }
 
 CheckpointPartners::~CheckpointPartners() {
+  stop();
+}
+
+void CheckpointPartners::stop() {
   std::vector<std::function<void(bool)>> over;
   {
     const std::lock_guard lock(state_->mutex);
@@ -154,7 +158,6 @@ void CheckpointPartners::send(PeerTransport& transport, std::uint32_t checkpoint
 void CheckpointPartners::answered(State& state, std::size_t index, const std::shared_ptr<Asking>& asking,
                                   const Result<std::size_t>& answer) {
   std::function<void(bool kept)> over;
-  bool all_keep = false;
   bool one_keeps = false;
   {
     const std::lock_guard lock(state.mutex);
@@ -172,14 +175,13 @@ void CheckpointPartners::answered(State& state, std::size_t index, const std::sh
     }
     asking->kept += answer.ok() ? 1 : 0;
     --asking->unanswered;
-    all_keep = asking->unanswered == 0 && asking->kept == state.partners.size();
+    if (!state.over && asking->unanswered == 0 && asking->kept == state.partners.size()) {
+      state.kept({asking->change.path, asking->change.seq});  // Not behind stop().
+    }
     one_keeps = asking->kept > 0;
     if (asking->unanswered == 0) {
       over = std::exchange(asking->over, nullptr);
     }
-  }
-  if (all_keep) {
-    state.kept({asking->change.path, asking->change.seq});
   }
   if (over) {
     over(one_keeps);

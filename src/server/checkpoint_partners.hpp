@@ -34,6 +34,8 @@ class CheckpointPartners {
                      const std::vector<NodeIndex>& partners,
                      std::function<void(const CheckpointMark& mark)> kept);
   ~CheckpointPartners();
+  // Who waits is told that nobody keeps it; `kept` does not run any more.
+  void stop();
 
   [[nodiscard]] bool any() const { return any_; }
   // `over`, if any, runs when all partners have answered: whether one at least keeps it.
