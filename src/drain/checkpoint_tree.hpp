@@ -104,11 +104,10 @@ class CheckpointTree {
   Result<bool> follow(std::uint64_t holder, const TreeChange& change,
                       const std::function<bool(const std::string& path)>& keeps_local) const;
 
-  // Removes the files, placeholders and symlinks that `needs` does not name, and makes unlisted the
-  // directories that `keeps_listed` does not: they are seen as the destination has them. Exclusively, before
-  // anybody is served.
-  Status forget(const std::function<bool(const std::string& path)>& needs,
-                const std::function<bool(const std::string& directory)>& keeps_listed) const;
+  // Removes the files, placeholders and symlinks that `needs` does not name, and makes all directories
+  // unlisted: besides what is needed they are seen as the destination has them. Exclusively, before anybody
+  // is served.
+  Status forget(const std::function<bool(const std::string& path)>& needs) const;
   // Calls `visit` for each file with content.
   Status for_each_file(
       const std::function<void(const std::string& path, const struct stat& info)>& visit) const;

@@ -225,8 +225,7 @@ Result<bool> CheckpointTree::follow_attributes(const TreeChange& change) const {
 }
 
 // Removes the files below `directory` that are not needed; true when nothing is left.
-Status CheckpointTree::forget(const std::function<bool(const std::string& path)>& needs,
-                              const std::function<bool(const std::string& directory)>& keeps_listed) const {
+Status CheckpointTree::forget(const std::function<bool(const std::string& path)>& needs) const {
   const std::function<Status(const std::string&)> walk = [&](const std::string& directory) -> Status {
     FOREBAY_ASSIGN(fd, open_tree_directory(store_.tree_fd(), directory, O_RDONLY));
     FOREBAY_ASSIGN(names, names_in(fd.get(), directory));
@@ -245,7 +244,7 @@ Status CheckpointTree::forget(const std::function<bool(const std::string& path)>
         return error_from_errno("cannot remove " + path);
       }
     }
-    return keeps_listed(directory) ? Status() : make_unlisted(directory);
+    return make_unlisted(directory);
   };
   return walk("");
 }

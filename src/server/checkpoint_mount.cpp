@@ -138,17 +138,10 @@ Status CheckpointMount::take_up() {
         own.insert(name.path);
       }
     }
-    return tree_.forget(
-        [&](const std::string& path) {
-          return own.contains(path) ||
-                 (!rebooted && (drainer_->needs_local(path) || ledger_.mark_of(path).has_value()));
-        },
-        [&pending](const std::string& directory) {
-          return std::any_of(pending.begin(), pending.end(), [&](const JournalEntry& entry) {
-            return (entry.kind == JournalKind::removed || entry.kind == JournalKind::renamed) &&
-                   parent_of(entry.path) == directory;
-          });
-        });
+    return tree_.forget([&](const std::string& path) {
+      return own.contains(path) ||
+             (!rebooted && (drainer_->needs_local(path) || ledger_.mark_of(path).has_value()));
+    });
   }
   FOREBAY_TRY(store_.empty_tree());
   return ledger_.compact();
@@ -232,7 +225,8 @@ void CheckpointMount::stop() {
   }
   keeper_.reset();
   partners_.stop();
-  drainer_.reset();  // Who waits for it in a syncer is told.
+  drainer_.reset();                        // Who waits for it in a syncer is told.
+  static_cast<void>(journal_published());  // The last, or the next run would take them for pending.
   syncers_.reset();
   readers_.reset();
 }
@@ -338,8 +332,16 @@ void CheckpointMount::read(const ReadRequest& request, std::string path,
                            std::unique_ptr<Responder> responder) {
   readers_->post([this, request, path = std::move(path),
                   shared = std::make_shared<std::unique_ptr<Responder>>(std::move(responder))]() mutable {
+    const auto find = [&] { path = ledger_.path_of(request.seq).value_or(path); };
     if (request.seq != 0) {
-      path = ledger_.path_of(request.seq).value_or(path);
+      find();
+      if (const auto there = tree_.look(path); !there.ok() || there->kind == CheckpointTree::Kind::absent) {
+        // A program may have renamed it, and that is not known yet.
+        complain(ledger_.exclusively([&] {
+          find();
+          return Status();
+        }));
+      }
     }
     answer_read(request.of_copy != 0 ? store_.copies_fd() : store_.tree_fd(), request, path,
                 std::move(*shared));
@@ -469,14 +471,11 @@ std::vector<TreeChange> CheckpointMount::changes_of(const JournalEntry& entry) c
   return {change};
 }
 
-void CheckpointMount::take_published() {
+std::vector<CheckpointMark> CheckpointMount::journal_published() {
   std::vector<CheckpointMark> published;
   {
     const std::lock_guard lock(mutex_);
     published.swap(published_);
-  }
-  if (published.empty()) {
-    return;
   }
   std::vector<JournalEntry> entries;
   for (const auto& mark : published) {
@@ -484,7 +483,17 @@ void CheckpointMount::take_published() {
     entries.back().about = mark.seq;
     ledger_.unmark(mark.path, mark.seq);
   }
-  complain(ledger_.append(entries));
+  if (!entries.empty()) {
+    complain(ledger_.append(entries));
+  }
+  return published;
+}
+
+void CheckpointMount::take_published() {
+  const std::vector<CheckpointMark> published = journal_published();
+  if (published.empty()) {
+    return;
+  }
   news_.tell_published(published);
   auto over = older_copies(published);
   over.insert(over.end(), published.begin(), published.end());

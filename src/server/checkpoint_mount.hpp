@@ -154,6 +154,8 @@ class CheckpointMount {
   Status replay(const Followed& followed, const std::function<Status()>& act);
   bool keeps_local(const std::string& path, const Followed& followed, std::vector<CheckpointMark>* replaced);
   void drop(const std::vector<CheckpointMark>& marks);
+  // Takes what was published since the last call into the journal.
+  std::vector<CheckpointMark> journal_published();
   void take_published();
   std::vector<CheckpointMark> older_copies(const std::vector<CheckpointMark>& published);
   void end_waiting();

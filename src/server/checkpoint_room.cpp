@@ -59,6 +59,11 @@ CheckpointRoom::Use CheckpointRoom::use() const {
   return all;
 }
 
+std::uint64_t CheckpointRoom::free_bytes() const {
+  const auto space = fd_.valid() ? space_of(fd_.get()) : Result<Space>(Space{});
+  return space.ok() ? space->free : 0;
+}
+
 std::uint64_t CheckpointRoom::excess_bytes() const {
   const auto space = fd_.valid() ? space_of(fd_.get()) : Result<Space>(Space{});
   const std::uint64_t of_floor = fd_.valid() && space.ok() ? less(floor_bytes_, space->free) : 0;

@@ -32,6 +32,8 @@ class CheckpointRoom {
   // How many bytes too many there are: above the capacity, or of the floor.
   [[nodiscard]] std::uint64_t excess_bytes() const;
   [[nodiscard]] std::uint64_t capacity_bytes() const { return capacity_bytes_; }
+  // Of the file system now.
+  [[nodiscard]] std::uint64_t free_bytes() const;
 
  private:
   UniqueFd fd_;

@@ -68,9 +68,17 @@ void RoomKeeper::work() {
     lock.unlock();
     const auto begun = Clock::now();
     const int factor = look() ? kPauseFactorTight : kPauseFactor;
-    const auto pause = std::clamp<Clock::duration>((Clock::now() - begun) * factor, kPauseMin, kPauseMax);
+    const auto looked = Clock::now();
+    const auto pause = std::clamp<Clock::duration>((looked - begun) * factor, kPauseMin, kPauseMax);
+    const auto soonest =
+        std::min(pause, std::max<Clock::duration>((looked - begun) * kPauseFactorTight, kPauseMin));
+    const std::uint64_t free = parts_.room.free_bytes();
     lock.lock();
-    wake_.wait_for(lock, pause, [this] { return stopping_; });
+    wake_.wait_for(lock, soonest, [this] { return stopping_; });
+    while (!stopping_ && Clock::now() < looked + pause &&
+           parts_.room.free_bytes() + parts_.room.capacity_bytes() / kSlackShare > free) {
+      wake_.wait_for(lock, kPauseMin, [this] { return stopping_; });
+    }
   }
 }
 

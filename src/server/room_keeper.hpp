@@ -30,7 +30,8 @@ namespace forebay {
 
 class RoomKeeper {
  public:
-  // Between two looks; a multiple of what one takes, within these bounds.
+  // Between two looks; a multiple of what one takes, within these bounds, and less once the file system has
+  // lost room.
   static constexpr std::chrono::milliseconds kPauseMin{100};
   static constexpr std::chrono::milliseconds kPauseMax{5000};
   // Names change for so many files at once while programs cannot.

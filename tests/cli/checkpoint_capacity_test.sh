@@ -11,6 +11,7 @@ cat > "$scratch/save.py" << 'EOS'
 import hashlib
 import os
 import sys
+import time
 
 mount, checkpoints, file_bytes, over = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 
@@ -28,6 +29,7 @@ for step in range(checkpoints):
             for at in range(0, len(data), 1 << 17):
                 out.write(data[at : at + (1 << 17)])
     os.rename(f"{mount}/step{step}.tmp", f"{mount}/step{step}")
+    time.sleep(0.5)  # What trains in between.
     with open(f"{mount}/latest", "w") as out:
         out.write(f"step{step}")
 open(over, "w").close()
