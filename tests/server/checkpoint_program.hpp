@@ -52,6 +52,13 @@ class CheckpointProgram {
     ::flock(fd.get(), LOCK_UN);
     return one.seq;
   }
+  // From before a change of names is announced until it is confirmed: nobody else takes it for given up.
+  [[nodiscard]] UniqueFd hold_journal() const {
+    UniqueFd fd(::open((store() + "/journal").c_str(), O_RDONLY | O_CLOEXEC));
+    FOREBAY_CHECK(fd.valid() && ::flock(fd.get(), LOCK_SH) == 0);
+    return fd;
+  }
+  static void let_go(const UniqueFd& held) { ::flock(held.get(), LOCK_UN); }
   // 0, or the errno it failed with; -1 where nobody answered.
   int ask(MessageKind kind, const std::string& path = {},
           CheckpointBring what = CheckpointBring::list) const {
@@ -103,22 +110,28 @@ class CheckpointProgram {
     note();
   }
   void rename(const std::string& from, const std::string& to) const {
+    const UniqueFd held = hold_journal();
     const auto begun = append(JournalKind::renamed, kJournalBegin, from, to);
     FOREBAY_CHECK(::rename(tree(from).c_str(), tree(to).c_str()) == 0);
     append(JournalKind::renamed, kJournalDone, from, to, begun);
+    let_go(held);
     note();
   }
   void make_directory(const std::string& path) const {
     list_above(path);
+    const UniqueFd held = hold_journal();
     const auto begun = append(JournalKind::made_directory, kJournalBegin, path);
     FOREBAY_CHECK(::mkdir(tree(path).c_str(), 0755) == 0);
     append(JournalKind::made_directory, kJournalDone, path, {}, begun);
+    let_go(held);
     note();
   }
   void remove(const std::string& path) const {
+    const UniqueFd held = hold_journal();
     const auto begun = append(JournalKind::removed, kJournalBegin, path);
     FOREBAY_CHECK(::remove(tree(path).c_str()) == 0);
     append(JournalKind::removed, kJournalDone, path, {}, begun);
+    let_go(held);
     note();
   }
   [[nodiscard]] bool is_placeholder(const std::string& path) const {
