@@ -70,7 +70,7 @@ FAKETIME_LIBRARY=$(library libfaketime.so.1) || exit 1
 OTHER=$HERE/libother_interposer.so
 { programs env; sanitized env ASAN_OPTIONS=verify_asan_link_order=0; } > "$WORK/expected" 2>&1
 grep -aq '^asan: 200 names, 1692 bytes' "$WORK/expected" || fail "the sanitized program itself"
-[ "$(wc -l < "$WORK/expected")" -gt 700 ] || fail "the programs say too little"
+[ "$(wc -l < "$WORK/expected")" -gt 650 ] || fail "the programs say too little"
 
 start_session stacked "$T" "$T" --log off
 mv "$T" "$WORK/away"
